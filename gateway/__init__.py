@@ -1,0 +1,1 @@
+"""The gateway: judges every reading the moment it arrives, keeps the record, and shows it."""

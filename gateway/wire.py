@@ -258,6 +258,8 @@ class State(GatewayMessage, kw_only=True):
     vitals: VitalsView | UnsetType = UNSET
     pressure: CuffView | UnsetType = UNSET
     cuff_next_s: float | UnsetType = UNSET
+    during_outage: Annotated[list[Text], Meta(max_length=8)] = []
+    """Limits crossed by readings that came too late to sound."""
 
 
 class AlarmTransition(GatewayMessage, kw_only=True):
@@ -275,7 +277,7 @@ class AlarmTransition(GatewayMessage, kw_only=True):
     level: Level
     reason: Text
     at_ms: Count
-    what: Literal["raised", "level", "clearing", "latched", "cleared", "acknowledged", "paused", "sounding"]
+    what: Literal["raised", "level", "clearing", "returned", "latched", "cleared", "acknowledged", "paused", "sounding"]
     who: Name | UnsetType = UNSET
     value: float | UnsetType = UNSET
     limit: float | UnsetType = UNSET

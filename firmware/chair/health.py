@@ -1,0 +1,66 @@
+"""Who this boot is, how long it lives, and whether it still does its work."""
+
+import os
+import time
+
+CRASH_FILE = "crash.txt"
+
+
+def new_boot():
+    """64 random bits as 16 hex digits: what tells this boot from every other. Compared only for equality."""
+    return "".join("%02x" % byte for byte in os.urandom(8))
+
+
+def crash():
+    """What main.py left in flash when this firmware last failed, or ""."""
+    try:
+        with open(CRASH_FILE) as file:
+            return file.read(200)
+    except (OSError, ValueError):
+        return ""
+
+
+def forget_crash():
+    """It has been told."""
+    try:
+        os.remove(CRASH_FILE)
+    except OSError:
+        pass  # there was none
+
+
+class UpClock:
+    """Milliseconds since it was made, counted on from ticks that wrap after 12.4 days.
+
+    Ask it at least once in 6 days. One clock belongs to one context: the timer callback has its own, because it may
+    interrupt the main loop between the two assignments.
+    """
+
+    def __init__(self):
+        self._ticks = time.ticks_ms()
+        self._up_ms = 0
+
+    def up_ms(self):
+        ticks = time.ticks_ms()
+        passed_ms = time.ticks_diff(ticks, self._ticks)
+        if passed_ms > 0:
+            self._ticks = ticks
+            self._up_ms += passed_ms
+        return self._up_ms
+
+
+class Progress:
+    """Feeds the watchdog only when every part has moved since it was last fed.
+
+    A board whose sampler hangs while its main loop runs on would look alive: the watchdog is for that too.
+    """
+
+    def __init__(self, feed, parts):
+        self._feed = feed
+        self._missing = set(parts)
+        self._parts = tuple(parts)
+
+    def moved(self, part):
+        self._missing.discard(part)
+        if not self._missing:
+            self._feed()
+            self._missing.update(self._parts)

@@ -1,0 +1,49 @@
+"""When the cuff measures by itself.
+
+The gateway owns the schedule: each second it says how long until the next measurement, and the board starts when that
+has passed by its own clock. The same clock carries on, interval by interval, when the gateway falls silent.
+
+The gateway learns of a measurement only from its result, so it says "now" until then. Having started, the board does
+not listen until the cuff is idle again, and then takes "now" only for a new order if it is still said a minute later.
+"""
+
+AUTOMATIC_GAP_MS = 30000  # between automatic cycles, for the arm
+REPEAT_MS = 60000
+
+
+class Schedule:
+    def __init__(self):
+        self._due_ms = None
+        self._interval_ms = 0
+        self._measured_ms = None  # when the cuff was last busy
+        self._answered = False  # a measurement has begun since the gateway last named a time to come
+
+    def told(self, interval_s, next_s, now_ms):
+        """What a live `annunciate` says; `next_s` is None without a measurement to come."""
+        self._interval_ms = interval_s * 1000
+        if next_s is None:
+            self._due_ms = None
+            self._answered = False
+        elif next_s > 0:
+            self._due_ms = now_ms + next_s * 1000
+            self._answered = False
+        elif not self._answered:
+            self._due_ms = now_ms
+        elif self._due_ms is None or self._due_ms > self._measured_ms + REPEAT_MS:
+            self._due_ms = self._measured_ms + REPEAT_MS
+
+    def busy(self, now_ms):
+        """The cuff is working, whoever started it."""
+        self._measured_ms = now_ms
+        self._answered = True
+
+    def due(self, now_ms):
+        """Whether to start a measurement now. True once for each time that comes."""
+        if self._due_ms is None or now_ms < self._due_ms:
+            return False
+        if self._measured_ms is not None and now_ms - self._measured_ms < AUTOMATIC_GAP_MS:
+            return False
+        self._measured_ms = now_ms
+        self._answered = True
+        self._due_ms = now_ms + self._interval_ms if self._interval_ms else None
+        return True

@@ -1,0 +1,85 @@
+"""What the rules compare with their limits: from a reading, from a status, from time alone.
+
+A measure that is not in the answer was not measured: its rules get no sample, so nothing clears by absence.
+"""
+
+from gateway.core.chair_state import ChairState, CuffRead, Happened, VitalsRead
+from gateway.core.session import Session
+from gateway.wire import Calibration, Status
+
+Measures = dict[str, float]
+EVENT_MEASURES = ("nurse_call", "local_alarm")
+"""They happen and have no end of their own: an acknowledgement ends them."""
+SWITCHES = (*EVENT_MEASURES, "above_range", "finger_off", "poor_signal", "board_fault", "uncalibrated")
+"""Yes or no: shown without a number."""
+
+
+def from_vitals(read: VitalsRead) -> Measures:
+    record = read.record
+    measures: Measures = {
+        "finger_off": float(record.quality == "no_finger"),
+        "poor_signal": float(record.quality not in ("good", "no_finger", "cuff_hold")),
+    }
+    if record.quality == "good":
+        for name in ("spo2_pct", "pulse_bpm"):
+            value = getattr(record, name)
+            if isinstance(value, float):
+                measures[name] = value
+    return measures
+
+
+def from_cuff(read: CuffRead, failures: int, session: Session | None) -> Measures:
+    """A failed measurement says nothing about the pressure, unless the cuff could not reach it."""
+    record = read.record
+    measures: Measures = {"cuff_failures": float(failures)}
+    if record.quality == "failed":
+        if record.reason == "above_range":
+            measures["above_range"] = 1.0
+        return measures
+    measures["above_range"] = 0.0
+    for name in ("sys_mmhg", "dia_mmhg", "map_mmhg"):
+        value = getattr(record, name)
+        if isinstance(value, float):
+            measures[name] = value
+    if session is not None and session.baseline is not None:
+        for name, baseline in (
+            ("sys", session.baseline.sys_mmhg),
+            ("dia", session.baseline.dia_mmhg),
+        ):
+            if f"{name}_mmhg" in measures:
+                measures[f"{name}_rise_mmhg"] = measures[f"{name}_mmhg"] - baseline
+    return measures
+
+
+def from_event(read: Happened) -> Measures:
+    if read.record.kind == "local_alarm":
+        return {"local_alarm": 1.0}
+    if read.record.kind == "button" and read.record.name == "call":
+        return {"nurse_call": 1.0}
+    return {}
+
+
+def from_status(status: Status) -> Measures:
+    measures: Measures = {}
+    if isinstance(status.faults, list):
+        measures["board_fault"] = float(bool(status.faults))
+    if isinstance(status.calibration, Calibration):
+        measures["uncalibrated"] = float(status.calibration.state != "calibrated")
+    if isinstance(status.battery_pct, float):
+        measures["battery_pct"] = status.battery_pct
+    return measures
+
+
+def from_time(state: ChairState, now_ms: int) -> Measures:
+    """What grows while nothing comes. Only a session is owed readings."""
+    session = state.session
+    if session is None:
+        return {}
+    heard_ms = max(session.started_mono_ms, state.vitals.at_mono_ms if state.vitals else session.started_mono_ms)
+    measures: Measures = {"vitals_age_s": max(0, now_ms - heard_ms) / 1000}
+    if state.alarms.get("silence") is None or not state.alarms["silence"].present:
+        value_ms = max(session.started_mono_ms, state.last_value_mono_ms or session.started_mono_ms)
+        measures["unwatched_s"] = max(0, now_ms - value_ms) / 1000
+    if state.next_cuff_mono_ms is not None:
+        measures["cuff_overdue_s"] = max(0, now_ms - state.next_cuff_mono_ms) / 1000
+    return measures

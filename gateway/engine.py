@@ -1,0 +1,383 @@
+"""The gateway's decisions between two messages: routes each to its chair, and says what to publish and write.
+
+    message(), tick()  ──▶  delivery (core.device)  ──▶  core.chair.step  ──▶  publications and journal rows
+
+It does no I/O: the clocks are arguments and the outputs are a list, so that the same engine runs behind a real
+broker, in virtual time and in a replay. A batch is ordered: alarm, annunciate, done, state.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from gateway import wire
+from gateway.core import chair, device, ranges, recovery, rows, staff, views
+from gateway.core.chair_state import (
+    AlarmChanged,
+    Answered,
+    ChairState,
+    CuffRead,
+    Decision,
+    Happened,
+    Happening,
+    Ordered,
+    ReadinessChanged,
+    Reported,
+    SessionMarked,
+    Staff,
+    Tick,
+    VitalsRead,
+)
+from gateway.core.device import Device
+from gateway.core.outputs import Health, Output, Publish, RecordId, Refusal
+from gateway.core.protocol import Protocol
+
+SECOND_MS = 1_000
+STATE_MS_MIN = 800
+"""Vitals come each second with some jitter: a little under one, so that each is shown when it comes."""
+STATE_MS_MAX = 1_200
+SNAPSHOT_MS = 2_000
+GATEWAY_ROW_MS = 10_000
+COMMAND_VALID_MS = 5_000
+READS: dict[type[wire.Record], type[VitalsRead] | type[CuffRead] | type[Happened]] = {
+    wire.Vitals: VitalsRead,
+    wire.Cuff: CuffRead,
+    wire.Event: Happened,
+}
+S = TypeVar("S", bound=Struct)
+
+
+class Due(Struct):
+    """When each chair was last told and kept."""
+
+    state_mono_ms: int = 0
+    annunciate_mono_ms: int = 0
+    snapshot_mono_ms: int = 0
+
+
+class Engine:
+    """One site: its chairs, their boards, and the protocols they run."""
+
+    def __init__(
+        self,
+        site: str,
+        chairs: Mapping[str, str],
+        protocols: Mapping[str, Protocol],
+        run: str,
+        snapshots: Mapping[str, bytes],
+        have: Mapping[str, Mapping[str, list[tuple[int, int]]]],
+        *,
+        now_ms: int,
+        utc_ms: int,
+    ) -> None:
+        """`chairs` maps a chair to its board. `snapshots` and `have` (board, boot: durable ranges) are the journal's.
+        A snapshot that cannot be read is left out and counted as refused: monitoring begins without it."""
+        self.site, self.run, self.protocols = site, run, protocols
+        self.chair_of = {board: name for name, board in chairs.items()}
+        self.board_of = dict(chairs)
+        self.refused: dict[str, int] = {}
+        self.received = self.duplicates = 0
+        self.due = {name: Due() for name in chairs}
+        self.heartbeat_mono_ms = self.gateway_row_mono_ms = 0
+        self.health = Health()
+        idle = min(protocols)
+        self.chairs: dict[str, ChairState] = {}
+        self.devices: dict[str, Device] = {}
+        for name, board in chairs.items():
+            state = self._restored(snapshots, f"chair/{name}", ChairState, now_ms, utc_ms)
+            known = state is not None and (state.session is None or state.session.protocol in protocols)
+            state = state if state is not None and known else ChairState(idle_protocol=idle)
+            self.chairs[name] = replace(state, idle_protocol=idle)
+            self.devices[board] = self._restored(snapshots, f"device/{board}", Device, now_ms, utc_ms) or Device()
+            self.devices[board] = _with_durable(self.devices[board], have.get(board, {}))
+
+    # ---- what the shell calls -----------------------------------------------------------------------------
+
+    def subscriptions(self) -> list[tuple[str, int]]:
+        boards = [(wire.device_topic("+", leaf), 1 if leaf in ("status", "reply") else 0) for leaf in wire.BOARD_TOPICS]
+        # Our own retained topics too, to find and clear those of chairs and boards that are no longer ours.
+        retained = [(wire.chair_topic(self.site, "+", "state"), 0), (wire.device_topic("+", "annunciate"), 0)]
+        return [*boards, (wire.chair_topic(self.site, "+", "do"), 1), *retained]
+
+    def will(self) -> Publish:
+        message = wire.Heartbeat(run=self.run, online=False)
+        return Publish(topic=wire.gateway_topic(self.site), message=message, qos=1, retain=True)
+
+    def connected(self, now_ms: int, utc_ms: int) -> list[Output]:
+        """Everything retained, again: the broker may have forgotten it."""
+        outputs: list[Output] = [self._heartbeat(now_ms, utc_ms)]
+        for name in self.chairs:
+            outputs += [self._annunciate(name, now_ms), self._state(name, now_ms)]
+        return outputs
+
+    def message(self, topic: str, payload: bytes, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
+        """What a message makes happen. A bad one makes a refusal and changes nothing else."""
+        try:
+            match topic.removeprefix(wire.ROOT + "/").split("/"):
+                case ["dev", board, "annunciate"]:
+                    return self._foreign(topic, retained and bool(payload) and board not in self.chair_of)
+                case ["site", self.site, "chair", name, "state"]:
+                    return self._foreign(topic, retained and bool(payload) and name not in self.chairs)
+                case ["dev", board, leaf] if leaf in wire.BOARD_TOPICS:
+                    if board not in self.chair_of:
+                        raise wire.Refused("unknown_device", f"{board} has no chair in the configuration")
+                    return self._from_board(board, leaf, payload, retained, now_ms, utc_ms)
+                case ["site", self.site, "chair", name, "do"]:
+                    if name not in self.chairs:
+                        raise wire.Refused("unknown_chair", f"{name} is not in the configuration")
+                    if retained:
+                        raise wire.Refused("retained", "an action must not be retained")
+                    return self._from_staff(name, wire.decode(payload, wire.Do), now_ms, utc_ms)
+            raise wire.Refused("unknown_topic", "not a topic of the contract")
+        except wire.Refused as refusal:
+            self.refused[refusal.kind] = self.refused.get(refusal.kind, 0) + 1
+            return [Refusal(topic=topic, kind=refusal.kind, detail=str(refusal))]
+
+    def tick(self, now_ms: int, utc_ms: int, health: Health) -> list[Output]:
+        """Time passed: silence, delays, pauses; and what is due each second."""
+        outputs: list[Output] = []
+        for name in self.chairs:
+            outputs += self._step(name, Tick(), now_ms, utc_ms)
+            outputs += self._due(name, now_ms, utc_ms)
+        if now_ms - self.heartbeat_mono_ms >= SECOND_MS:
+            self.heartbeat_mono_ms = now_ms
+            self.health = health
+            beat = self._heartbeat(now_ms, utc_ms)
+            outputs.append(beat)
+            outputs += [ack for board in self.devices if (ack := self._ack(board, now_ms)) is not None]
+            if now_ms - self.gateway_row_mono_ms >= GATEWAY_ROW_MS:
+                self.gateway_row_mono_ms = now_ms
+                assert isinstance(beat.message, wire.Heartbeat)
+                outputs.append(rows.of_heartbeat(beat.message, utc_ms))
+        return outputs
+
+    def durable(self, records: list[RecordId]) -> None:
+        """The journal has these on disk: from now on acks cover them."""
+        for record in records:
+            if record.device in self.devices:
+                self.devices[record.device] = device.stored(self.devices[record.device], record.boot, record.seq)
+
+    # ---- from boards --------------------------------------------------------------------------------------
+
+    def _from_board(
+        self, board: str, leaf: str, payload: bytes, retained: bool, now_ms: int, utc_ms: int
+    ) -> list[Output]:
+        self.received += 1
+        message = wire.decode(payload, wire.BOARD_TOPICS[leaf])
+        if isinstance(message, wire.Status):
+            return self._status(board, message, retained, now_ms, utc_ms)
+        if retained:
+            raise wire.Refused("retained", f"a retained {leaf} is history, never a reading")
+        if isinstance(message, wire.Record):
+            return self._record(board, message, now_ms, utc_ms)
+        assert isinstance(message, wire.Reply)
+        name = self.chair_of[board]
+        marked = SessionMarked(
+            session=self._session_at(name, now_ms),
+            what=f"command_{message.result}",
+            who=board,
+            detail={"id": message.id, "why": "" if message.reason is UNSET else str(message.reason)},
+        )
+        return [rows.of_mark(marked, board, name, utc_ms)]
+
+    def _status(self, board: str, status: wire.Status, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
+        """A birth or a will. Neither says that the board is alive; a live birth tells what it is."""
+        if retained or not status.online:
+            return []
+        self.devices[board] = replace(self.devices[board], status=status)
+        name = self.chair_of[board]
+        outputs: list[Output] = [rows.of_status(status, board, name, utc_ms)]
+        return outputs + self._step(name, Reported(status=status), now_ms, utc_ms)
+
+    def _record(self, board: str, record: wire.Record, now_ms: int, utc_ms: int) -> list[Output]:
+        if record.base > record.seq:
+            raise wire.Refused("invalid", f"base {record.base} is over seq {record.seq}")
+        name = self.chair_of[board]
+        self.devices[board], taken = device.take(self.devices[board], record, now_ms)
+        known = taken.at_mono_ms is not None
+        at_ms = taken.at_mono_ms if taken.at_mono_ms is not None else now_ms
+        session = self._session_at(name, at_ms) if known else ""
+        row = rows.of_record(record, board, name, session, utc_ms - (now_ms - at_ms))
+        if taken.duplicate:
+            self.duplicates += 1
+            durable = ranges.contains(self.devices[board].durable.get(record.boot, ()), record.seq)
+            # One that was judged but never reached the disk gets there now; the journal keeps it once.
+            return [] if durable else [row]
+        if not known:
+            return [row]
+        read = READS[type(record)]
+        happening = read(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms)  # type: ignore[arg-type]
+        outputs = self._step(name, happening, now_ms, utc_ms)
+        if isinstance(record, wire.Cuff):
+            outputs.append(self._annunciate(name, now_ms))
+        fresh = taken.live and now_ms - self.due[name].state_mono_ms >= STATE_MS_MIN
+        if fresh and not any(isinstance(o, Publish) and isinstance(o.message, wire.State) for o in outputs):
+            outputs.append(self._state(name, now_ms))
+        return [*outputs, row]
+
+    # ---- from people --------------------------------------------------------------------------------------
+
+    def _from_staff(self, name: str, do: wire.Do, now_ms: int, utc_ms: int) -> list[Output]:
+        board = self.board_of[name]
+        if isinstance(do.action, wire.Measure) and not self.devices[board].online(now_ms):
+            self.chairs[name], decisions = staff.refuse(self.chairs[name], do, "the board is not connected")
+            return self._carried_out(name, decisions, now_ms, utc_ms)
+        return self._step(name, Staff(do=do), now_ms, utc_ms)
+
+    # ---- decisions to outputs -----------------------------------------------------------------------------
+
+    def _step(self, name: str, happening: Happening, now_ms: int, utc_ms: int) -> list[Output]:
+        self.chairs[name], decisions = chair.step(self.protocols, self.chairs[name], happening, now_ms)
+        return self._carried_out(name, decisions, now_ms, utc_ms) if decisions else []
+
+    def _carried_out(self, name: str, decisions: list[Decision], now_ms: int, utc_ms: int) -> list[Output]:
+        """Alarm, annunciate, commands, done, state; then what is written. Rows stand before the `done` that
+        waits for them."""
+        board = self.board_of[name]
+        first: list[Output] = []
+        written: list[Output] = []
+        commands: list[Output] = []
+        answers: list[Output] = []
+        for decision in decisions:
+            match decision:
+                case AlarmChanged():
+                    message = rows.transition(decision, self.run, self.site, name, board, utc_ms)
+                    topic = wire.chair_topic(self.site, name, "alarm")
+                    first.append(Publish(topic=topic, message=message, qos=1))
+                    written.append(rows.of_transition(message))
+                case ReadinessChanged():
+                    written += rows.of_readiness(decision, board, name, utc_ms)
+                case SessionMarked():
+                    written.append(rows.of_mark(decision, board, name, utc_ms))
+                case Ordered():
+                    commands += self._command(board, decision, now_ms)
+                case Answered():
+                    topic = wire.chair_topic(self.site, name, "done")
+                    answers.append(Publish(topic=topic, message=decision.done, qos=1, durable=True))
+        written.append(self._kept(name, now_ms, utc_ms))
+        return [
+            *first,
+            self._annunciate(name, now_ms),
+            *commands,
+            *written,
+            *answers,
+            self._state(name, now_ms),
+        ]
+
+    def _command(self, board: str, order: Ordered, now_ms: int) -> list[Output]:
+        """A command that is only good for seconds of the board's own clock: it cannot move a pump later."""
+        now = self.devices[board]
+        if now.time_map is None or not now.online(now_ms):
+            return []
+        cmd = wire.Cmd(
+            id=order.id,
+            kind=order.kind,
+            session=order.session,
+            boot=now.time_map.boot,
+            valid_until_up_ms=max(0, now_ms - now.time_map.offset_mono_ms) + COMMAND_VALID_MS,
+        )
+        return [Publish(topic=wire.device_topic(board, "cmd"), message=cmd, qos=1)]
+
+    def _due(self, name: str, now_ms: int, utc_ms: int) -> list[Output]:
+        outputs: list[Output] = []
+        due = self.due[name]
+        if now_ms - due.annunciate_mono_ms >= SECOND_MS:
+            outputs.append(self._annunciate(name, now_ms))
+        if now_ms - due.state_mono_ms >= STATE_MS_MAX:
+            outputs.append(self._state(name, now_ms))
+        if now_ms - due.snapshot_mono_ms >= SNAPSHOT_MS:
+            outputs.append(self._kept(name, now_ms, utc_ms))
+            board = self.board_of[name]
+            # What was accepted is only as good as what is durable: the journal's ranges are read back instead.
+            kept = replace(self.devices[board], accepted={}, durable={})
+            outputs.append(recovery.snapshot(f"device/{board}", kept, now_ms, utc_ms))
+        return outputs
+
+    def _annunciate(self, name: str, now_ms: int) -> Publish:
+        self.due[name].annunciate_mono_ms = now_ms
+        protocol = chair.protocol_of(self.protocols, self.chairs[name])
+        # The host's own monotonic seconds rise over a restart of this process too.
+        message = views.annunciate(protocol, self.chairs[name], run=self.run, beat=now_ms, now_ms=now_ms)
+        topic = wire.device_topic(self.board_of[name], "annunciate")
+        return Publish(topic=topic, message=message, qos=1, retain=True)
+
+    def _state(self, name: str, now_ms: int) -> Publish:
+        self.due[name].state_mono_ms = now_ms
+        board = self.board_of[name]
+        message = views.state(
+            chair.protocol_of(self.protocols, self.chairs[name]),
+            self.chairs[name],
+            self.devices[board],
+            run=self.run,
+            site=self.site,
+            name=name,
+            board=board,
+            now_ms=now_ms,
+        )
+        return Publish(topic=wire.chair_topic(self.site, name, "state"), message=message, retain=True)
+
+    def _ack(self, board: str, now_ms: int) -> Publish | None:
+        now = self.devices[board]
+        if not now.online(now_ms) or not now.boot:
+            return None
+        upto, have = ranges.covered(now.durable.get(now.boot, ()), now.base, device.HAVE_MAX)
+        message = wire.Ack(boot=now.boot, run=self.run, upto=upto, have=list(have))
+        return Publish(topic=wire.device_topic(board, "ack"), message=message)
+
+    def _heartbeat(self, now_ms: int, utc_ms: int) -> Publish:
+        message = wire.Heartbeat(
+            run=self.run,
+            online=True,
+            at_ms=utc_ms,
+            chairs=len(self.chairs),
+            devices_online=sum(board.online(now_ms) for board in self.devices.values()),
+            received=self.received,
+            duplicates=self.duplicates,
+            gaps=sum(device.missing(board) for board in self.devices.values()),
+            refused=dict(self.refused),
+            dropped=self.health.dropped,
+            queued=self.health.queued,
+            sink=self.health.sink,
+            sink_lag_s=self.health.sink_lag_s,
+            sink_quarantined=self.health.sink_quarantined,
+            journal_ok=self.health.journal_ok,
+        )
+        return Publish(topic=wire.gateway_topic(self.site), message=message, qos=1, retain=True)
+
+    # ---- helpers ------------------------------------------------------------------------------------------
+
+    def _session_at(self, name: str, at_ms: int) -> str:
+        """The session that the chair had at a time: a late reading belongs to the patient it was taken from."""
+        for session in (self.chairs[name].session, self.chairs[name].ended):
+            if session is None or at_ms < session.started_mono_ms:
+                continue
+            if session.ended_mono_ms is None or at_ms <= session.ended_mono_ms:
+                return session.id
+        return ""
+
+    def _foreign(self, topic: str, foreign: bool) -> list[Output]:
+        return [Publish(topic=topic, message=None, retain=True)] if foreign else []
+
+    def _kept(self, name: str, now_ms: int, utc_ms: int) -> Output:
+        self.due[name].snapshot_mono_ms = now_ms
+        return recovery.snapshot(f"chair/{name}", self.chairs[name], now_ms, utc_ms)
+
+    def _restored(self, snapshots: Mapping[str, bytes], key: str, kind: type[S], now_ms: int, utc_ms: int) -> S | None:
+        if key not in snapshots:
+            return None
+        try:
+            return recovery.restored(snapshots[key], kind, now_ms, utc_ms)
+        except msgspec.DecodeError:
+            self.refused["snapshot"] = self.refused.get("snapshot", 0) + 1
+            return None
+
+
+def _with_durable(now: Device, have: Mapping[str, list[tuple[int, int]]]) -> Device:
+    """The board with what the journal holds, by boot, oldest first; the boot whose clock we know speaks now."""
+    known = {boot: tuple(runs) for boot, runs in have.items()}
+    if now.time_map is not None:
+        known[now.time_map.boot] = known.pop(now.time_map.boot, ())
+    return replace(now, accepted=known, durable=dict(known))

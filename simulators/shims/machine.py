@@ -1,0 +1,191 @@
+"""`machine` of the simulated board: pins, PWM, I2C, timers and watchdog, each forwarded to the conductor."""
+
+import link
+import struct
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+_ENODEV = 19
+
+
+def reset():
+    link.halt(b"reset")
+
+
+def soft_reset():
+    link.halt(b"soft")
+
+
+def reset_cause():
+    return link.reset_cause
+
+
+def unique_id():
+    return link.unique_id
+
+
+def freq(hz=None):
+    return 240_000_000
+
+
+def idle():
+    link.wait(link.now_us() + 1000)
+
+
+def disable_irq():
+    return 0
+
+
+def enable_irq(state):
+    pass
+
+
+class Pin:
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_UP = 2
+    PULL_DOWN = 1
+
+    def __init__(self, number, mode=-1, pull=-1, *, value=None):
+        self.number = number
+        self._mode = mode
+        self._level = 0
+        if mode == Pin.OUT:
+            self.value(value or 0)
+
+    def init(self, mode=-1, pull=-1, *, value=None):
+        self.__init__(self.number, mode, pull, value=value)
+
+    def value(self, level=None):
+        if level is None:
+            if self._mode == Pin.OUT:
+                return self._level
+            return link.ask(b"R", bytes([self.number]))[1][0]
+        self._level = 1 if level else 0
+        link.send(b"p", struct.pack("<BH", self.number, 65535 * self._level))
+
+    def __call__(self, level=None):
+        return self.value(level)
+
+    def on(self):
+        self.value(1)
+
+    def off(self):
+        self.value(0)
+
+
+class PWM:
+    def __init__(self, pin, freq=5000, duty=None, duty_u16=None, duty_ns=None):
+        self._number = pin.number
+        self._freq = freq
+        self._duty_u16 = 0
+        if duty is not None:
+            duty_u16 = duty * 64
+        self.duty_u16(duty_u16 or 0)
+
+    def init(self, freq=None, duty_u16=None):
+        if freq is not None:
+            self._freq = freq
+        if duty_u16 is not None:
+            self.duty_u16(duty_u16)
+
+    def freq(self, hz=None):
+        if hz is None:
+            return self._freq
+        self._freq = hz
+
+    def duty(self, value=None):
+        if value is None:
+            return self._duty_u16 // 64
+        self.duty_u16(value * 64)
+
+    def duty_u16(self, value=None):
+        if value is None:
+            return self._duty_u16
+        self._duty_u16 = max(0, min(65535, value))
+        link.send(b"p", struct.pack("<BH", self._number, self._duty_u16))
+
+    def deinit(self):
+        self.duty_u16(0)
+
+
+class I2C:
+    def __init__(self, bus=0, *, scl=None, sda=None, freq=400_000, timeout=50_000):
+        self._byte_us = 9_000_000 / freq
+        link.ask(b"B", bytes([scl.number, sda.number]))
+
+    def _transfer(self, address, data, count):
+        status, answer = link.ask(b"I", struct.pack("<BH", address, count) + data)
+        if not link.live:
+            link.charge(int((2 + len(data) + count) * self._byte_us) + 1)
+        link.run_timers()
+        if status != b"k":
+            raise OSError(_ENODEV)
+        return answer
+
+    def scan(self):
+        return list(link.ask(b"S")[1])
+
+    def writeto(self, address, data, stop=True):
+        self._transfer(address, bytes(data), 0)
+        return len(data)
+
+    def readfrom(self, address, count, stop=True):
+        return self._transfer(address, b"", count)
+
+    def readfrom_into(self, address, buffer, stop=True):
+        buffer[:] = self._transfer(address, b"", len(buffer))
+
+    def writeto_mem(self, address, register, data, *, addrsize=8):
+        self._transfer(address, bytes([register]) + bytes(data), 0)
+
+    def readfrom_mem(self, address, register, count, *, addrsize=8):
+        return self._transfer(address, bytes([register]), count)
+
+    def readfrom_mem_into(self, address, register, buffer, *, addrsize=8):
+        buffer[:] = self._transfer(address, bytes([register]), len(buffer))
+
+
+class Timer:
+    ONE_SHOT = 0
+    PERIODIC = 1
+
+    def __init__(self, number=-1, **settings):
+        self.number = number
+        self.due_us = 0
+        self.callback = None
+        if settings:
+            self.init(**settings)
+
+    def init(self, *, mode=PERIODIC, period=-1, freq=-1, callback=None, hard=False):
+        self.deinit()
+        self._period_us = int(1_000_000 / freq) if freq > 0 else period * 1000
+        self._repeats = mode == Timer.PERIODIC
+        self.callback = callback
+        self.due_us = link.now_us() + self._period_us
+        link.timers.append(self)
+
+    def step(self, now_us):
+        """The callback is about to run: set the next time on its grid; periods slept through are lost."""
+        if self._repeats:
+            self.due_us += ((now_us - self.due_us) // self._period_us + 1) * self._period_us
+        else:
+            self.deinit()
+
+    def deinit(self):
+        if self in link.timers:
+            link.timers.remove(self)
+
+
+class WDT:
+    def __init__(self, id=0, timeout=5000):
+        self._timeout = timeout
+        self.feed()
+
+    def feed(self):
+        link.send(b"d", struct.pack("<I", self._timeout))

@@ -1,0 +1,191 @@
+"""`socket` of the simulated board. Live: the real one, and every byte sent is also told to the conductor.
+
+Virtual: a byte stream to the conductor's own MQTT peer, with the errors that the board's sockets raise.
+"""
+
+import link
+import usocket
+
+AF_INET = usocket.AF_INET
+SOCK_STREAM = usocket.SOCK_STREAM
+SOL_SOCKET = usocket.SOL_SOCKET
+SO_REUSEADDR = usocket.SO_REUSEADDR
+IPPROTO_TCP = 6
+TCP_NODELAY = 1
+
+# The unix port's numbers, as its `errno` has them.
+_EAGAIN, _ECONNRESET, _ENOTCONN, _ETIMEDOUT, _ECONNREFUSED, _EINPROGRESS = 11, 104, 107, 110, 111, 115
+_POLLIN, _POLLOUT, _POLLERR, _POLLHUP = 1, 4, 8, 16
+
+_count = 0
+
+
+def _number():
+    global _count
+    _count = _count % 255 + 1
+    return _count
+
+
+def getaddrinfo(host, port, family=0, kind=0, *rest):
+    if link.live:
+        return usocket.getaddrinfo(host, port, family, kind or SOCK_STREAM)
+    return [(AF_INET, SOCK_STREAM, 0, "", (host, port))]
+
+
+class _Live:
+    def __init__(self, family=AF_INET, kind=SOCK_STREAM, proto=0):
+        self.inner = usocket.socket(family, kind, proto)
+        self._id = bytes([_number()])
+        for name in (
+            "setblocking",
+            "settimeout",
+            "setsockopt",
+            "fileno",
+            "recv",
+            "read",
+            "readinto",
+            "readline",
+        ):
+            setattr(self, name, getattr(self.inner, name))
+
+    def connect(self, address):
+        link.send(b"o", self._id)
+        self.inner.connect(address)
+
+    def write(self, data):
+        return self._tapped(self.inner.write, data)
+
+    def send(self, data):
+        return self._tapped(self.inner.send, data)
+
+    def _tapped(self, put, data):
+        # Told before it is sent, so that the stamp is never later than what a receiver sees.
+        at = link.now_us()
+        sent = put(data)
+        if sent:
+            link.send(b"t", self._id + at.to_bytes(8, "little") + bytes(data[:sent]))
+        return sent
+
+    def sendall(self, data):
+        self.inner.sendall(data)
+        link.send(b"t", self._id + link.now_us().to_bytes(8, "little") + bytes(data))
+
+    def close(self):
+        self.inner.close()
+
+
+class _Virtual:
+    def __init__(self, family=AF_INET, kind=SOCK_STREAM, proto=0):
+        self._number = _number()
+        self._buffer = bytearray()
+        self._state = "new"  # new, opening, open, ended (peer closed), failed, closed
+        self._error = 0
+        self._timeout_us = None
+        link.sockets[self._number] = self
+
+    # From the conductor: o opened, r refused, d data, c closed by the peer.
+    def arrive(self, kind, data):
+        if kind == b"o":
+            self._state = "open"
+        elif kind == b"r":
+            self._state, self._error = "failed", _ECONNREFUSED
+        elif kind == b"c":
+            self._state = "ended"
+        else:
+            self._buffer.extend(data)
+
+    def poll_events(self, mask):
+        event = 0
+        if self._buffer or self._state in ("ended", "closed"):
+            event |= _POLLIN
+        if self._state == "open":
+            event |= _POLLOUT
+        if self._state == "ended":
+            return event & mask | _POLLHUP
+        if self._state == "failed":
+            return _POLLERR | _POLLHUP
+        return event & mask
+
+    def setsockopt(self, level, option, value):
+        pass
+
+    def setblocking(self, flag):
+        self._timeout_us = None if flag else 0
+
+    def settimeout(self, seconds):
+        self._timeout_us = None if seconds is None else int(seconds * 1_000_000)
+
+    def connect(self, address):
+        host, port = address
+        self._state = "opening"
+        link.send(b"o", bytes([self._number]) + port.to_bytes(2, "little") + host.encode())
+        if self._timeout_us == 0:
+            raise OSError(_EINPROGRESS)
+        self._wait_while(lambda: self._state == "opening")
+        if self._state != "open":
+            raise OSError(self._error)
+
+    def _wait_while(self, condition):
+        until_us = link.now_us() + self._timeout_us if self._timeout_us is not None else 1 << 60
+        while condition():
+            if link.now_us() >= until_us:
+                raise OSError(_ETIMEDOUT)
+            link.wait(until_us)
+
+    def _check_open(self):
+        if self._state == "failed":
+            raise OSError(self._error)
+        if self._state != "open":
+            raise OSError(_ECONNRESET if self._state == "ended" else _ENOTCONN)
+
+    def write(self, data):
+        if self._state == "opening":
+            return None
+        self._check_open()
+        link.send(b"s", bytes([self._number]) + bytes(data))
+        return len(data)
+
+    send = write
+    sendall = write
+
+    def _take(self, size):
+        """Up to `size` bytes (-1: all), b"" at the end, None when a non-blocking socket has nothing."""
+        if self._state == "failed":
+            raise OSError(self._error)
+        if not self._buffer and self._timeout_us != 0:
+            self._wait_while(lambda: not self._buffer and self._state == "open")
+        if not self._buffer:
+            return b"" if self._state in ("ended", "closed") else None
+        size = len(self._buffer) if size < 0 else min(size, len(self._buffer))
+        data = bytes(self._buffer[:size])
+        self._buffer = self._buffer[size:]
+        return data
+
+    def read(self, size=-1):
+        return self._take(size)
+
+    def recv(self, size):
+        data = self._take(size)
+        if data is None:
+            raise OSError(_EAGAIN)
+        return data
+
+    def readinto(self, buffer, size=-1):
+        data = self._take(len(buffer) if size < 0 else min(size, len(buffer)))
+        if data is None:
+            return None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readline(self):
+        end = self._buffer.find(b"\n") + 1
+        return self._take(end or -1)
+
+    def close(self):
+        if self._state != "closed":
+            self._state = "closed"
+            link.sockets.pop(self._number, None)
+            link.send(b"c", bytes([self._number]))
+
+
+socket = _Live if link.live else _Virtual

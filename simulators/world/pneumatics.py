@@ -1,0 +1,101 @@
+"""The air in the cuff: pump, bleed valve, dump valve, leak, and the artery that pushes back.
+
+The state is one number, the air in the cuff (absolute pressure times volume, at constant temperature),
+integrated in fixed small steps up to the moment somebody looks. Pressures are gauge mmHg, volumes ml.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulators.world import artery
+
+ATMOSPHERE_MMHG = 760.0
+STEP_S = 0.002
+CUFF_EMPTY_ML = 120.0
+CUFF_STRETCH_ML_PER_MMHG = 0.25
+# A small diaphragm pump: free flow, falling in a line to nothing at its stall pressure.
+PUMP_FREE_ML_PER_S = 14.0
+PUMP_STALL_MMHG = 450.0
+# Orifices: air per second = size * sqrt(gauge * absolute pressure).
+DUMP_SIZE = 95.0
+BLEED_SIZE = 20.0
+HELD_MMHG = 15.0
+
+
+@dataclass
+class SafetyFacts:
+    """What the cuff did to the arm, for tests to judge."""
+
+    pressure_mmhg_max: float = 0.0
+    held_s_max: float = 0.0  # longest time without a break above 15 mmHg
+    pump_s: float = 0.0
+    held_since_s: float | None = field(default=None, repr=False)
+
+
+class Cuff:
+    """A cuff on an arm. `arterial_mmhg(t)` is the true pressure in the artery under it."""
+
+    def __init__(self, arterial_mmhg: Callable[[float], float]) -> None:
+        self.arterial_mmhg = arterial_mmhg
+        self.pump_on = False
+        self.dump_open = True
+        self.bleed = 0.0  # 0 closed .. 1 fully open
+        self.leak_size = 0.0  # an orifice like the valves'; 5 loses about 3 mmHg/s at 160
+        self.pump_dead = False
+        self.dump_stuck_shut = False
+        self.facts = SafetyFacts()
+        self._now = 0.0
+        self._air = ATMOSPHERE_MMHG * (CUFF_EMPTY_ML - artery.volume_ml(arterial_mmhg(0.0)))
+        self._pressure = 0.0
+
+    def control(self, t: float, *, pump_on: bool, dump_open: bool, bleed: float) -> None:
+        """Set the three drives at world time t."""
+        self.pressure_mmhg(t)
+        self.pump_on, self.dump_open, self.bleed = pump_on, dump_open, bleed
+
+    def pressure_mmhg(self, t: float) -> float:
+        """Gauge pressure in the cuff at world time t (or at the last time asked, if that was later)."""
+        running = self.pump_on and not self.pump_dead
+        if self._pressure < 0.01 and not running:
+            # Nothing can happen to an empty cuff, so a quiet hour costs nothing.
+            self._now = max(self._now, t)
+        while self._now + STEP_S <= t:
+            self._now += STEP_S
+            self._step(running)
+        return self._pressure
+
+    def _step(self, running: bool) -> None:
+        pressure = self._pressure
+        opening = self.bleed * BLEED_SIZE + self.leak_size
+        if self.dump_open and not self.dump_stuck_shut:
+            opening += DUMP_SIZE
+        flow = -opening * math.sqrt(max(pressure, 0.0) * (pressure + ATMOSPHERE_MMHG))
+        if running:
+            flow += ATMOSPHERE_MMHG * PUMP_FREE_ML_PER_S * max(0.0, 1.0 - pressure / PUMP_STALL_MMHG)
+            self.facts.pump_s += STEP_S
+        self._air += flow * STEP_S
+        self._pressure = self._solve()
+        self._note_facts()
+
+    def _solve(self) -> float:
+        """Pressure at which this much air fills the cuff beside the artery; a slack cuff has none."""
+        # The artery moves a fraction of a mmHg, so the last pressure serves for its transmural pressure.
+        volume_ml = CUFF_EMPTY_ML - artery.volume_ml(self.arterial_mmhg(self._now) - self._pressure)
+        # (760 + p) * (volume + stretch * p) = air, solved for p.
+        half_b = 0.5 * (volume_ml + CUFF_STRETCH_ML_PER_MMHG * ATMOSPHERE_MMHG)
+        c = ATMOSPHERE_MMHG * volume_ml - self._air
+        root = math.sqrt(half_b * half_b - CUFF_STRETCH_ML_PER_MMHG * c)
+        return max(0.0, (root - half_b) / CUFF_STRETCH_ML_PER_MMHG)
+
+    def _note_facts(self) -> None:
+        facts = self.facts
+        facts.pressure_mmhg_max = max(facts.pressure_mmhg_max, self._pressure)
+        if self._pressure <= HELD_MMHG:
+            facts.held_since_s = None
+            return
+        if facts.held_since_s is None:
+            facts.held_since_s = self._now
+        facts.held_s_max = max(facts.held_s_max, self._now - facts.held_since_s)

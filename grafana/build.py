@@ -45,7 +45,6 @@ CONDITIONS = {
     "clearing": ("clearing", "#ff9830"),
     "latched": ("latched", "#8f3bb8"),
 }
-ONLINE = {"1": ("online", "green"), "0": ("offline", "red")}
 
 
 def chairs(protocol: Protocol) -> dashboard.Dashboard:
@@ -202,7 +201,7 @@ def _readiness() -> list[statetimeline.Panel | table_panel.Panel]:
     ]
 
 
-def _machinery() -> list[timeseries.Panel | statetimeline.Panel]:
+def _machinery() -> list[timeseries.Panel | table_panel.Panel]:
     return [
         _chart(
             "Records stored each minute",
@@ -210,11 +209,15 @@ def _machinery() -> list[timeseries.Panel | statetimeline.Panel]:
             PER_MINUTE,
             over_time("vitals", 'count("sqi_pct")', "time(1m)", '"chair"'),
         ),
-        _timeline(
+        _table(
             "Boards",
-            "What each board said at its start, or the broker for it when the link broke.",
-            ONLINE,
-            over_time("device", '"online"', '"device"', alias="$tag_device"),
+            "What each board said of itself at its last start in the range. It says nothing of now.",
+            last_of_each(
+                "device",
+                'last("firmware") AS "firmware", "calibration", "faults", "reset_cause", "dropped"',
+                '"chair"',
+                '"device"',
+            ),
         ),
         _chart(
             "Gateway",

@@ -255,7 +255,11 @@ def _checked(payload, table):
         message = json.loads(payload)
     except ValueError:  # UnicodeError too
         raise Refused("malformed", "not JSON")
-    if type(message) is not dict or type(message.get("v")) is not int:
+    if type(message) is not dict:
+        raise Refused("invalid", "not an object")
+    if "v" not in message:
+        raise Refused("version", "none")
+    if type(message["v"]) is not int:
         raise Refused("invalid", "v")
     if message["v"] != VERSION:
         raise Refused("version", str(message["v"]))

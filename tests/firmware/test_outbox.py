@@ -1,6 +1,5 @@
 """The outbox: what was not acknowledged is held, sent again, and given up only by the rule."""
 
-import json
 import random
 from typing import Any
 
@@ -120,8 +119,6 @@ def test_a_new_run_of_the_gateway_gets_what_the_old_one_had_not_acknowledged() -
 
 def test_when_full_the_oldest_vitals_go_first_and_are_counted() -> None:
     """Cuff and events outlive vitals; then the oldest goes; every loss is in `dropped`."""
-    one = 11 + len(run("from chair import wire; result = len(wire.pack(body.encode()))", body=body(1000)))if False else 0
-    assert one == 0
     held = steps(
         *add(CUFF, 1000), *add(VITALS, *range(2000, 7000, 1000)), *add(EVENT, 7000), *add(CUFF, 8000), ["held"],
         *add(EVENT, *range(10_000, 20_000, 1000)), ["held"], size=256,
@@ -137,7 +134,7 @@ def test_when_full_the_oldest_vitals_go_first_and_are_counted() -> None:
 
 
 def test_ten_minutes_of_vitals_fit_in_the_block() -> None:
-    """The block that the app reserves holds an outage of ten minutes beside a cuff result and some events."""
+    """The block that the app reserves holds an outage of ten minutes beside its cuff results and some events."""
     held = run(
         """
 from chair import wire
@@ -148,70 +145,53 @@ cuff = {"quality": "good", "trigger": "schedule", "duration_ms": 45000, "sys_mmh
         "map_mmhg": 95.0, "pulse_bpm": 70.0, "envelope": [(160.5, 1.25)] * 24}
 for i in range(10):
     box.add(wire.EVENT, wire.event_body(1000, "link", "lost", detail="receive: closed by the broker"))
+for i in range(2):
     box.add(wire.CUFF, wire.cuff_body(1000, 0, cuff))
 for i in range(600):
     box.add(wire.VITALS, wire.vitals_body(100000000 + i * 1000, 48, reading))
 result = [box.held, box.dropped]
 """
     )
-    assert held == [[600, 10, 10], 0]
+    assert held == [[600, 2, 10], 0]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_against_a_plain_model(seed: int) -> None:
-    """Any order of adding, sending, acknowledging and losing the link: nothing is lost silently, nothing twice."""
+def test_whatever_the_order_nothing_is_lost_or_forgotten_too_early(seed: int) -> None:
+    """Adding, sending, acknowledging, reconnecting by chance: held is what was added less what was sent and covered."""
     chance = random.Random(seed)
     script: list[list[Any]] = []
-    held: dict[int, bool] = {}  # seq -> sent
-    live_from = 1
-    seq = now = 0
-    expected = []
+    count = now = 0
     for _ in range(300):
         now += chance.randrange(100, 900)
-        what = chance.choice(["add", "add", "live", "due", "ack", "ack", "link_up"])
+        what = chance.choice(["add", "add", "live", "due", "ack", "link_up"])
         if what == "add":
-            seq += 1
-            held[seq] = False
+            count += 1
             script += add(chance.choice([VITALS, VITALS, CUFF, EVENT]), now)
-        elif what == "live":
-            script.append(["live", now])
-            fresh = [s for s in held if s >= live_from and not held[s]]
-            expected.append(("live", fresh[0] if fresh else None))
-            if fresh:
-                held[fresh[0]] = True
-        elif what == "due":
-            script.append(["due", now])
-            expected.append(("due", {s for s in held if s < live_from or held[s]}))
-        elif what == "link_up":
-            script.append(["link_up", now])
-            live_from = seq + 1
+        elif what == "ack":
+            have = [[a, a + chance.randrange(3)] for a in (chance.randrange(1, count + 2) for _ in range(2))]
+            script += [["ack", "r", chance.randrange(count + 1), have, now], ["held"]]
         else:
-            upto = chance.randrange(0, seq + 2)
-            have = [[a, a + chance.randrange(3)] for a in (chance.randrange(1, seq + 2) for _ in range(2))]
-            script.append(["ack", "r", upto, have, now])
-            sent_by_due = ("mark",)
-            expected.append(("ack", upto, have, sent_by_due))
-            script.append(["held"])
-    got = iter(run(STEPS, steps=script, size=65536))
+            script.append([what, now])
+    answers = iter(run(STEPS, steps=script, size=65536))
+    added = 0
+    held: set[int] = set()
     sent: set[int] = set()
-    alive = set()
-    at = 0
     for step in script:
         if step[0] == "add":
-            at += 1
-            alive.add(at)
-        elif step[0] in ("live", "due"):
-            answer = next(got)
-            if answer:
-                assert answer[1]["seq"] in alive, f"seed {seed}: sent what was acknowledged"
-                assert answer[1]["base"] == min(alive), f"seed {seed}"
-                assert (step[0] == "live") == (answer[1]["seq"] not in sent and "late" not in answer[1])
-                sent.add(answer[1]["seq"])
+            added += 1
+            held.add(added)
         elif step[0] == "ack":
-            covered = {s for s in alive if s <= step[2] or any(a <= s <= b for a, b in step[3])}
-            alive -= covered & sent
+            held -= {s for s in held & sent if s <= step[2] or any(a <= s <= b for a, b in step[3])}
         elif step[0] == "held":
-            base, kinds, dropped, seqs = next(got)
-            assert seqs == sorted(alive), f"seed {seed}"
-            assert dropped == 0
-    assert json.dumps(expected, default=list)
+            base, _, dropped, seqs = next(answers)
+            assert (seqs, dropped, base) == (sorted(held), 0, min(held, default=added + 1)), f"seed {seed}"
+        elif step[0] in ("live", "due"):
+            answer = next(answers)
+            if answer:
+                record = answer[1]
+                assert record["seq"] in held, f"seed {seed}: sent what was acknowledged"
+                assert record["base"] == min(held), f"seed {seed}"
+                assert record.get("late", False) == (step[0] == "due"), f"seed {seed}"
+                if step[0] == "live":
+                    assert record["seq"] not in sent, f"seed {seed}: live twice"
+                sent.add(record["seq"])

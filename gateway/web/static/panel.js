@@ -28,7 +28,7 @@ export class Panel {
         p.pause = button("", "Pause sound", () => act(this.#state, { kind: "pause_audio" }, p.pause));
         dialog.append(
             make("header", "", part("title", "h2"), part("where", "p"), button("close", "Close", () => this.close())),
-            section("Alarms", part("alarms", "ul"), make("div", "row", p.ack, p.pause)),
+            section("Alarms", part("alarms", "ul"), part("outage", "p"), make("div", "row", p.ack, p.pause)),
             section("Readiness", part("verdict", "p"), part("criteria", "ul")),
             part("deeds"),
             section("Lately", part("lately", "ol")));
@@ -71,6 +71,8 @@ export class Panel {
         this.#rows(p.alarms, ranked(state), (alarm) => [
             alarm.level, `${MARKS[alarm.level]} ${alarm.reason}`, [against(alarm), alarmNote(alarm, sinceMs)].filter(Boolean).join(" · "),
         ]);
+        const outage = state.during_outage ?? [];
+        put(p.outage, outage.length ? `During the outage: ${outage.join(" · ")}` : "");
         if (!state.alarms.length) this.#rows(p.alarms, ["No alarm."], (text) => ["none", text, ""]);
         put(p.verdict, plain(state.readiness.state).toLowerCase() + (state.readiness.state === "CRITERIA_MET" ? " – advisory" : ""));
         this.#rows(p.criteria, state.readiness.criteria, (c) => [

@@ -5,9 +5,12 @@ import { act } from "./deeds.js";
 import { button, make, mark, put, show } from "./dom.js";
 import { MARKS, RANK, against, ago, clock, cuffPhase, phase, quality, whole } from "./words.js";
 
-/** Alarms as a person wants them: gravest first, of equals the newest. */
-export const ranked = (state) =>
-    [...state.alarms].sort((a, b) => RANK[b.level] - RANK[a.level] || a.since_s - b.since_s);
+/** Alarms as a person wants them: gravest first, of equals those that are not over, then the newest. */
+export function ranked(state) {
+    const over = (alarm) => Number(alarm.condition === "latched");
+    return [...state.alarms].sort(
+        (a, b) => RANK[b.level] - RANK[a.level] || over(a) - over(b) || a.since_s - b.since_s);
+}
 
 export function gravest(state) {
     const own = ranked(state)[0]?.level ?? "none";
@@ -63,7 +66,9 @@ export class Tile {
                     labelled("Pressure", "mmHg", part("pressure", "output"), part("pressureNote"))),
                 make("div", "hatched", part("lost"), part("lastPressure"))),
             make("div", "foot",
-                make("div", "alarm", part("marks"), part("reason"), part("note"), p.ack),
+                make("div", "alarm", part("marks"), part("reason"),
+                    make("div", "notes", part("against", "b"), " ", part("note")), p.ack),
+                part("outage", "div"),
                 make("div", "ready", part("readiness"), part("missing"))));
         this.element = make("article", "tile", face);
         this.element.dataset.chair = chair;
@@ -84,9 +89,11 @@ export class Tile {
         this.#pressure(state, sinceMs, current(entry, now, live));
         this.#alarm(state, sinceMs);
         this.#readiness(state);
-        put(this.#parts.alias, state.alias);
-        const where = state.session ? `${phase(state.phase)} ${clock(state.phase_s + sinceMs / 1000)}` : "";
-        put(this.#parts.phase, [state.protocol, where].filter(Boolean).join(" · ") || "free");
+        const where = `${state.protocol} · ${phase(state.phase)} ${clock(state.phase_s + sinceMs / 1000)}`;
+        put(this.#parts.alias, state.session ? state.alias : "");
+        put(this.#parts.phase, state.session ? where : "free");
+        const outage = state.during_outage ?? [];
+        put(this.#parts.outage, outage.length ? `During the outage: ${outage.join(" · ")}` : "");
     }
 
     #unheard() {
@@ -147,6 +154,7 @@ export class Tile {
         const alarms = ranked(state);
         const level = gravest(state);
         const { marks, reason, note, ack } = this.#parts;
+        put(this.#parts.against, alarms.length ? against(alarms[0]) : "");
         mark(this.element, "level", level);
         mark(this.element, "calls", alarms.some((alarm) => alarm.level === level && calls(alarm)) ? "yes" : "no");
         put(marks, MARKS[level]);
@@ -157,7 +165,7 @@ export class Tile {
         }
         put(reason, alarms[0].reason);
         const others = alarms.slice(1).map((alarm) => `${MARKS[alarm.level]} ${alarm.reason}`);
-        put(note, [against(alarms[0]), alarmNote(alarms[0], sinceMs), ...others].filter(Boolean).join(" · "));
+        put(note, [alarmNote(alarms[0], sinceMs), ...others].join(" · "));
     }
 
     #readiness({ readiness }) {

@@ -89,7 +89,7 @@ class Bench:
         if "pump_stuck_on" in broken or (self._pump and "pump_dead" not in broken):
             flow += 32.0 * (1 - self.mmhg / 450)
         pressure = math.sqrt(max(self.mmhg, 0.0) * 760) / 340
-        if not self._closed and "dump_stuck_shut" not in broken or "dump_stuck_open" in broken:
+        if (not self._closed and "dump_stuck_shut" not in broken) or "dump_stuck_open" in broken:
             flow -= 95 * pressure
         bleed = 0.0 if "bleed_stuck_shut" in broken else 1.0 if "bleed_stuck_open" in broken else self._bleed
         flow -= 20 * bleed * pressure
@@ -113,22 +113,39 @@ class Bench:
             self.ticks = (self.ticks + every_ms) % WRAP
             self.held_ms = self.held_ms + every_ms if self.mmhg > 15 else 0
             self.held_ms_max = max(self.held_ms_max, self.held_ms)
-            if "sensor_bug" in self.broken:
-                try:
-                    self.cuff.tick(self.ticks)
-                except ValueError:
-                    pass
-            else:
+            try:
                 self.cuff.tick(self.ticks)
+            except ValueError:
+                assert "sensor_bug" in self.broken
             if self.polls and passed % 100 < every_ms:
                 self.cuff.poll()
             if until is not None and until():
                 break
         return passed
 
-    def measure(self, trigger="command"):
+    def measure(self, trigger="command", every_ms=20):
         """Start and run to the end; returns the result."""
         refusal = self.cuff.start(trigger)
         assert refusal == "", refusal
-        self.run(240000, until=lambda: self.cuff._ended)
+        self.run(240000, every_ms, until=lambda: self.cuff.state in ("idle", "fault"))
         return self.cuff.take_result()
+
+    def break_at(self, ms, part):
+        """Start, break a part after `ms`, and watch for a minute; returns what a test judges."""
+        self.run(1000)
+        self.cuff.start("command")
+        self.run(ms)
+        self.broken.add(part)
+        ended_ms = self.run(60000, until=lambda: self.cuff.state in ("dumping", "fault"))
+        emptied_ms = self.run(30000, until=lambda: self.mmhg < 15)
+        self.run(30000)
+        return {
+            "ended_ms": ended_ms,
+            "emptied_ms": emptied_ms,
+            "mmhg_max": self.mmhg_max,
+            "held_ms_max": self.held_ms_max,
+            "mmhg": self.mmhg,
+            "state": self.cuff.state,
+            "outputs": [self._pump, self._closed],
+            "result": self.cuff.take_result(),
+        }

@@ -1,0 +1,190 @@
+"""`chairside demo`: tells the story, says what was seen, and exits 0 only if all of it was and nothing was lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gateway import wire
+from simulators.demo import story
+from simulators.demo.stack import CHAIRS, SITE, Stack, StackError
+from simulators.demo.watch import Watch, flat, percentile
+
+SETTLE_S_MAX = 10.0
+MARKS = {"high": "[bold red]***[/]", "medium": "[bold yellow]** [/]", "low": "[cyan]*  [/]", "none": "   "}
+Say = Callable[..., None]
+RECORDS = ("vitals", "cuff", "event")
+
+
+@dataclass
+class Result:
+    missed: list[str]
+    published: int
+    lost: int
+    unshown: int
+    latencies_ms: list[float]
+
+    @property
+    def good(self) -> bool:
+        return not self.missed and self.lost == 0 and self.published > 0
+
+
+def demo(
+    seconds: float | None = None,
+    broker_url: str | None = None,
+    port: int = 8080,
+    influx_url: str | None = None,
+    console: Console | None = None,
+) -> int:
+    """The whole story; without `seconds` the chairs stay up afterwards until Ctrl-C. Returns the exit code."""
+    console = console or Console(highlight=False)
+    # Six boards' worlds share this interpreter with the screen that measures: let none hold it for long.
+    sys.setswitchinterval(0.0005)
+    with tempfile.TemporaryDirectory(prefix="chairside-demo-") as folder:
+        console.print("Starting a broker, the gateway, the wall page and six simulated chairs ...")
+        stack = Stack(Path(folder), broker_url=broker_url, influx_url=influx_url, web_port=port)
+        try:
+            with stack:
+                return _told(stack, seconds, console)
+        except StackError as error:
+            console.print(f"[red]The demo stopped:[/] {error}", markup=True)
+            return 1
+        except KeyboardInterrupt:
+            console.print("\nStopped.")
+            return 0
+
+
+def _told(stack: Stack, seconds: float | None, console: Console) -> int:
+    began = time.monotonic()
+
+    def say(text: str, chair: str = "", level: str = "none") -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s  {chair:6}  {MARKS[level]} {text}")
+
+    def alarm(a: wire.AlarmTransition) -> None:
+        numbers = f" {a.value:.0f} {a.unit or ''} (limit {a.limit:g})" if isinstance(a.value, float) else ""
+        say(f"{a.what}: {a.reason}{numbers}", a.chair, a.level if a.what in ("raised", "level") else "none")
+
+    watch = Watch(SITE, stack.broker, alarm)
+    try:
+        console.print(f"\n  The wall:  [bold]{stack.web_url}[/]\n  NOT a certified medical device.\n")
+        story.patients(stack)
+        _begin(stack, watch)
+        say("every chair is live and has a session")
+        _tell(stack, watch, seconds or story.FULL_S, short=(seconds or story.FULL_S) < story.FULL_S, say=say)
+        result = _summary(stack, watch)
+        _print(console, watch, result)
+        if seconds is None:
+            console.print(f"\nThe chairs stay up: {stack.web_url}  (Ctrl-C ends the demo)")
+            while True:
+                stack.check()
+                time.sleep(1)
+        return 0 if result.good else 1
+    finally:
+        watch.close()
+
+
+def _begin(stack: Stack, watch: Watch) -> None:
+    """Waits until every chair is live, then starts a session in each."""
+
+    def live(chair: str) -> bool:
+        state = watch.states.get(chair)
+        return state is not None and isinstance(state.vitals, wire.VitalsView) and state.vitals.freshness == "live"
+
+    for chair in CHAIRS:
+        if not watch.wait(lambda: live(chair), 60):  # noqa: B023
+            stack.check()
+            raise StackError(f"{chair} sent no vitals within 60 s")
+    for chair in CHAIRS:
+        watch.act(chair, story.start(chair))
+
+
+def _tell(stack: Stack, watch: Watch, seconds: float, *, short: bool, say: Say) -> None:
+    began = time.monotonic()
+    beats = sorted(story.BEATS, key=lambda beat: beat.short_s if short else beat.full_s)
+    signed: dict[str, float] = {}
+    while (passed := time.monotonic() - began) < seconds:
+        while beats and (beats[0].short_s if short else beats[0].full_s) <= passed:
+            beat = beats.pop(0)
+            say(beat.tells, beat.chair)
+            beat.does(stack, watch)
+        _staff(watch, signed, passed, say)
+        stack.check()
+        watch.wait(lambda: False, 0.2)
+
+
+def _staff(watch: Watch, signed: dict[str, float], passed: float, say: Say) -> None:
+    """A nurse who signs off who is ready, sees them out 5 s later, and acknowledges what rang for 8 s."""
+    for chair, state in list(watch.states.items()):
+        if state.readiness.state == "CRITERIA_MET" and chair == "bay-1" and chair not in signed:
+            signed[chair] = passed
+            say("meets the criteria; a nurse signs off", chair)
+            watch.act(chair, wire.SignOff())
+        elif state.readiness.state == "SIGNED_OFF" and passed - signed.get(chair, passed) > 5:
+            say("leaves with the escort", chair)
+            watch.act(chair, wire.Discharge())
+        elif state.sound and any(a.since_s > 8 and not isinstance(a.acknowledged_by, str) for a in state.alarms):
+            say("a nurse acknowledges", chair)
+            watch.act(chair, wire.Acknowledge())
+
+
+def _summary(stack: Stack, watch: Watch) -> Result:
+    """Counts after the last records had time to reach the disk."""
+    published = {
+        (board.device, record.boot, record.seq)
+        for board in stack.boards.values()
+        for message in board.published
+        if (leaf := message.topic.rsplit("/", 1)[1]) in RECORDS
+        for record in [wire.decode(message.payload, wire.BOARD_TOPICS[leaf])]
+        if isinstance(record, wire.Record)
+    }
+    end = time.monotonic() + SETTLE_S_MAX
+    while (lost := published - _stored(stack.journal)) and time.monotonic() < end:
+        time.sleep(0.25)
+    latencies = {chair: watch.latencies_ms(board.device, board.published) for chair, board in stack.boards.items()}
+    return Result(
+        missed=[expected.what for expected in story.EXPECTED if not expected.seen(watch)],
+        published=len(published),
+        lost=len(lost),
+        unshown=sum(unshown for _, unshown in latencies.values()),
+        latencies_ms=flat(shown for shown, _ in latencies.values()),
+    )
+
+
+def _stored(journal: Path) -> set[tuple[str, str, int]]:
+    uri = f"file:{journal}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=5)
+    try:
+        return set(connection.execute("SELECT device, boot, seq FROM rows WHERE seq > 0"))
+    finally:
+        connection.close()
+
+
+def _print(console: Console, watch: Watch, result: Result) -> None:
+    table = Table(title="What was seen", title_justify="left", show_header=False)
+    for expected in story.EXPECTED:
+        table.add_row("[red]MISSED[/]" if expected.what in result.missed else "[green]seen[/]", expected.what)
+    console.print(table)
+    raised = [alarm for alarm in watch.alarms if alarm.what == "raised"]
+    counts = Table(title="In numbers", title_justify="left", show_header=False)
+    counts.add_row("records published by the boards", str(result.published))
+    counts.add_row("of them lost", f"[red]{result.lost}[/]" if result.lost else "0")
+    counts.add_row("alarms raised", str(len(raised)))
+    counts.add_row("readiness changes", str(len(watch.readiness)))
+    if result.latencies_ms:
+        p50, p99 = (percentile(result.latencies_ms, pct) for pct in (50, 99))
+        counts.add_row(
+            "board publish to state on a screen", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(result.latencies_ms)})"
+        )
+    counts.add_row("vitals without a state of their own", str(result.unshown))
+    if watch.heartbeat is not None:
+        counts.add_row("refused by the gateway", str(sum(watch.heartbeat.refused.values())))
+    console.print(counts)
+    console.print("[green]The demo was as it should be.[/]" if result.good else "[red]The demo failed.[/]")

@@ -198,6 +198,9 @@ class Journal:
                         break
                     self._changed.wait(RETRY_S)
                 continue
+            self._succeeded(batch, records)
+        if self._connection is not None:
+            self._connection.close()
 
     def _next_batch(self) -> _Batch | None:
         """Waits for something that is due and copies it; it leaves the queue only after its commit."""

@@ -44,9 +44,7 @@ class Bench:
     ) -> None:
         self.patient = Patient()
         self.world = ChairWorld(self.patient, seed, shape=shape)
-        self.board = SimBoard(
-            device, self.world, flash_dir, calibration=calibration, on_publish=self._published
-        )
+        self.board = SimBoard(device, self.world, flash_dir, calibration=calibration, on_publish=self._published)
         self.vitals: list[wire.Vitals] = []
         self.cuffs: list[wire.Cuff] = []
         self.replies: list[wire.Reply] = []

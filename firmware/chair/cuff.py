@@ -19,6 +19,7 @@ those of oscillometry.py.
 """
 
 import time
+from math import exp, sqrt
 
 from chair.oscillometry import DEFLATE_MMHG_PER_S, RATIOS, Pulses
 from micropython import const
@@ -82,19 +83,20 @@ _PAST_MAXIMUM = 0.80
 class Bleed:
     """Opens the bleed valve so that pressure falls at a steady rate, whatever valve and cuff are.
 
-    The opening is corrected by a share of itself, so the loop is as fast with a large cuff as with a small one.
-    The rate is the distance between a 0.5 s and a 1.5 s low pass, which leaves a sixth of the pulses.
+    Air leaves an orifice with the root of the pressure, so the opening is `size` over that root. The size is corrected
+    by a share of itself, which makes the loop as fast with a large cuff as with a small one, and is kept: the next
+    deflation begins with it. The rate is the distance between a 0.5 s and a 1.5 s low pass; a sixth of a pulse is left.
     """
 
     def __init__(self):
-        self.first = 0.1  # opening to begin with: where the last deflation first ran at its rate
+        self._size = 1.0  # of the first deflation: less than valves need, for too fast loses the first beats
 
     def begin(self, now_ms, mmhg):
-        self.opening = self.first
         self.rate = 0.0
+        self.opening = 0.0
         self._fast = self._slow = mmhg
-        self._now_ms = now_ms
-        self._learning = True
+        self._now_ms = self._begun_ms = now_ms
+        self.step(now_ms, mmhg)
 
     def step(self, now_ms, mmhg):
         dt = min(time.ticks_diff(now_ms, self._now_ms), 200) / 1000
@@ -102,11 +104,13 @@ class Bleed:
         self._fast += (mmhg - self._fast) * dt / 0.5
         self._slow += (mmhg - self._slow) * dt / 1.5
         self.rate = self._slow - self._fast
-        short = max(-1.0, 1.0 - self.rate / DEFLATE_MMHG_PER_S)
-        self.opening = max(0.01, min(1.0, self.opening * (1.0 + 0.8 * short * dt)))
-        if self._learning and short < 0.2:
-            self._learning = False
-            self.first = min(0.2, 0.8 * self.opening)
+        # What the rate would show by now if the fall had been right from the beginning: the low passes need time.
+        t = time.ticks_diff(now_ms, self._begun_ms) / 1000
+        due = DEFLATE_MMHG_PER_S * (1.0 - 1.5 * exp(-t / 1.5) + 0.5 * exp(-t / 0.5))
+        short = max(-1.0, min(1.0, (due - self.rate) / DEFLATE_MMHG_PER_S))
+        root = sqrt(max(mmhg, 10.0))
+        self._size = max(0.1, min(root, self._size * (1.0 + 0.8 * short * dt)))
+        self.opening = self._size / root
 
 
 class Cuff:
@@ -376,7 +380,7 @@ class Cuff:
         bleed.step(now_ms, self._mmhg)
         self._pulses.feed(now_ms, self._mmhg)
         too_fast = bleed.rate > _LEAK_MMHG_PER_S
-        too_slow = bleed.rate < _STUCK_MMHG_PER_S and bleed.opening >= 1.0
+        too_slow = bleed.rate < _STUCK_MMHG_PER_S and bleed.opening > 0.99
         if not (too_fast or too_slow):
             self._quiet_ms = now_ms
         if self._since(self._quiet_ms) > _WRONG_RATE_MS_MAX:

@@ -54,7 +54,9 @@ def rig(tmp_path: Path):
 
 def test_i2c_reaches_the_chips(rig) -> None:
     """scan, readfrom_mem, readfrom_mem_into, writeto_mem, writeto and readfrom_into all speak to the same chips."""
-    lines = rig(BUS + """
+    lines = rig(
+        BUS
+        + """
 print(i2c.scan())
 print(i2c.readfrom_mem(0x57, 0xFF, 1))
 config = bytearray(2)
@@ -64,19 +66,23 @@ i2c.writeto_mem(0x48, 1, b"\\x42\\xA3")
 i2c.writeto(0x48, b"\\x01")
 i2c.readfrom_into(0x48, config)
 print(config)
-""").printed()
+"""
+    ).printed()
     assert lines == ["[72, 87]", "b'\\x15'", "bytearray(b'\\x85\\x83')", "bytearray(b'B\\xa3')"]
 
 
 def test_an_absent_chip_is_enodev(rig) -> None:
     """An address that nobody acknowledges raises OSError 19, as on the ESP32; so does a chip made silent."""
-    made = rig(BUS + """
+    made = rig(
+        BUS
+        + """
 for address in (0x33, 0x57):
     try:
         i2c.readfrom_mem(address, 0, 1)
     except OSError as error:
         print(error.errno)
-""")
+"""
+    )
     made.world.bus.silent.add(0x57)
     assert made.printed() == ["19", "19"]
 

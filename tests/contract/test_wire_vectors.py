@@ -101,7 +101,7 @@ def test_the_gateway_decodes_what_the_firmware_encodes() -> None:
     cases = vectors("from_board")
     for case, text in zip(cases, firmware(cases), strict=True):
         message = wire.decode(text.encode(), TYPES[case["kind"]])
-        assert msgspec.to_builtins(message) == case["message"], case["name"]
+        assert json.loads(wire.encode(message)) == case["message"], case["name"]
 
 
 def test_the_firmware_decodes_what_the_gateway_encodes() -> None:

@@ -1,6 +1,6 @@
 """A headless Chromium and what a test asks of the wall page in it.
 
-`WallPage` works on any running wall: its pictures in docs/pictures are made with it.
+`WallPage` works on any running wall, whoever feeds it.
 """
 
 import base64
@@ -15,7 +15,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from servers import INSTALL, wait_until
 
 CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 TILE = """
 const tile = document.querySelector(`.tile[data-chair="${CSS.escape(arguments[0])}"]`);
 if (!tile) return null;

@@ -101,6 +101,11 @@ class FakeGateway:
         )  # fmt: skip
         self.say(chair_topic(self.site, chair, "alarm"), replace(news, **changes), qos=1)
 
+    def remove(self, chair: str) -> None:
+        """Clear a chair's topic, as a gateway does for a chair that is gone."""
+        del self.chairs[chair]
+        self._client.publish(chair_topic(self.site, chair, "state"), b"", retain=True).wait_for_publish(10)
+
     def end(self) -> None:
         self._ended.set()
         self._thread.join()

@@ -224,7 +224,7 @@ result = [outputs, b.cuff.take_result()]
 
 
 def test_refusals() -> None:
-    """Busy while it measures, resting 30 s before an automatic cycle only, fault without a sensor, and then no pressure."""
+    """Busy while it measures, resting 30 s before an automatic cycle only, fault (and no pressure) without sensor."""
     busy, resting, by_hand, fault, again = bench("""
 b = Bench()
 b.run(1000)

@@ -27,9 +27,7 @@ def test_course_ramps_and_holds() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.floats(0, 30), st.floats(30, 200), st.sampled_from([0.0, 2.0, 40.0])), min_size=1, max_size=6
-    )
+    st.lists(st.tuples(st.floats(0, 30), st.floats(30, 200), st.sampled_from([0.0, 2.0, 40.0])), min_size=1, max_size=6)
 )
 def test_the_heart_never_goes_back(changes: list[tuple[float, float, float]]) -> None:
     """Whatever the pulse rate does, the phase of the heart grows without a jump."""

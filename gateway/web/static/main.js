@@ -22,6 +22,7 @@ const panel = new Panel(by("panel"), arrange);
 const stream = new Stream("/events", take);
 let site = null;
 let drawing = false;
+let longestTickMs = 0;
 let lastTick = { mono: performance.now(), wall: Date.now() };
 
 function take(kind, entry) {
@@ -56,6 +57,9 @@ function tick() {
         if (stream.beat) stream.beat.retained = true;
         stream.open();
     }
+    // How long this page has been deaf at most, for whoever checks what it says about itself.
+    longestTickMs = Math.max(longestTickMs, now - lastTick.mono);
+    document.body.dataset.longestTickMs = Math.ceil(longestTickMs);
     lastTick = { mono: now, wall };
     for (const animation of document.getAnimations()) animation.startTime = 0; // all tiles flash together
     stream.watch(now);

@@ -115,7 +115,11 @@ class Board:
         return self._wlan.isconnected()
 
     def rssi_dbm(self):
-        return self._wlan.status("rssi")
+        """Signal strength, or None when the radio has none to tell."""
+        try:
+            return self._wlan.status("rssi")
+        except OSError:
+            return None
 
     # ---- identity
 

@@ -1,4 +1,4 @@
-"""The journal's file: tables, recovery after a crash or damage, and reading it from elsewhere.
+"""The journal's file: its tables, one transaction for each batch, recovery after a crash or damage.
 
 Terms. A *row* is one point for the database to come; its id rises for ever and is given in the order of
 commits, so that "sent up to id" is all the state an outbox needs. A *snapshot* is what the engine comes back
@@ -7,12 +7,16 @@ with. The *audit* trail repeats some rows in a chain of hashes, so that a change
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
+import structlog
 from msgspec import Struct
+
+from gateway.clock import utc_ms
+from gateway.core.outputs import RecordId, Row
 
 SCHEMA_VERSION = 1
 CHECK_BYTES_MAX = 64 * 1024 * 1024
@@ -42,7 +46,16 @@ WITH numbered AS (
 SELECT device, boot, min(seq), max(seq) FROM numbered
 GROUP BY device, boot, island ORDER BY device, boot, min(seq)
 """
-_COLUMNS = "id, time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields"
+
+TRIM_ROWS = 2_000
+_TRIM_ORDER = ("id <= :sent", "measurement = 'vitals'", "measurement NOT IN ('session', 'cuff')", "1")
+"""What goes first when the cap is reached: what was sent, then readings, ... alarms and the audit trail never."""
+_UNFIT = (
+    TypeError, ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)  # fmt: skip
+
+log = structlog.get_logger("journal")
 
 Have = dict[str, dict[str, list[tuple[int, int]]]]
 
@@ -59,6 +72,174 @@ class Recovered(Struct, kw_only=True):
     """device -> boot -> ranges of seq that are durable, newest rows only."""
     set_aside: str = ""
     """Where a damaged file was moved to, and why; empty if there was none."""
+
+
+class Batch(Struct, kw_only=True):
+    """What one transaction writes. `sent_upto` and `quarantine` are the sink's report on rows written before."""
+
+    rows: list[Row]
+    snapshots: dict[str, bytes] = {}
+    sent_upto: int = 0
+    quarantine: dict[int, str] = {}
+
+
+class JournalFile:
+    """An open journal, for one thread. It numbers rows, chains the audit trail and keeps the file under its cap.
+
+    `dropped` counts rows that were lost: over the cap before they were sent, or unfit to be stored.
+    """
+
+    def __init__(self, path: Path, bytes_max: int) -> None:
+        self.path = path
+        self.dropped = 0
+        self._bytes_max = bytes_max
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._next_id = 1
+        self._chain = bytes(32)
+        self._known: dict[str, bytes] = {}
+
+    def open(self) -> Recovered:
+        """Raises sqlite3.Error or OSError while the disk does not let it; NewerJournal."""
+        self.close()
+        connection, recovered = open_journal(self.path, utc_ms())
+        if recovered.set_aside:
+            log.error("journal was damaged, a new one is begun", set_aside=recovered.set_aside)
+        # What this process knows is newer than what the file says.
+        self._known = recovered.snapshots | self._known
+        self._next_id = max(self._next_id, last_id(connection) + 1)
+        head = connection.execute("SELECT hash FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+        self._chain = head[0] if head else self._chain
+        self._inode = self.path.stat().st_ino
+        with _transaction(connection):
+            _write_snapshots(connection, self._known)
+        self._connection = connection
+        return recovered
+
+    def commit(self, batch: Batch) -> list[RecordId]:
+        """Write it all or nothing, flushed to the disk. Returns the records that are stored now, also those that
+        were before. Opens the file if need be. Raises like `open`."""
+        if self._connection is not None and not self._is_there():
+            log.error("journal file is gone, a new one is begun", path=str(self.path))
+            self.close()
+        if self._connection is None:
+            self.open()
+        connection = self._connection
+        assert connection is not None
+        with _transaction(connection):
+            next_id, chain, records = self._write_rows(connection, batch.rows)
+            _write_snapshots(connection, batch.snapshots)
+            sent_upto = _write_mark(connection, batch)
+            self._trim(connection, sent_upto)
+        self._next_id, self._chain = next_id, chain
+        self._known |= batch.snapshots
+        return records
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def set_aside(self) -> Path:
+        """Move a damaged file out of the way; the next commit begins a new one. Raises OSError."""
+        self.close()
+        return set_aside(self.path, utc_ms())
+
+    def _is_there(self) -> bool:
+        """A deleted file would take every commit and keep none."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    def _write_rows(self, connection: sqlite3.Connection, rows: list[Row]) -> tuple[int, bytes, list[RecordId]]:
+        """Returns the next row id, the end of the audit chain and the records that are stored now."""
+        next_id, chain = self._next_id, self._chain
+        records = []
+        stored_ms = utc_ms()
+        for row in rows:
+            time_ns = row.at_ms * 1_000_000 + next_id % 1_000_000
+            kept = row.audit or row.measurement == "alarm"
+            try:
+                tags, fields = _text(row.tags), _text(row.fields)
+                written = connection.execute(
+                    "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (device, boot, seq) WHERE seq > 0 DO NOTHING",
+                    (next_id, time_ns, stored_ms, row.measurement, row.device, row.chair, row.boot, row.seq,
+                     tags, fields, kept),
+                ).rowcount  # fmt: skip
+            except _UNFIT:
+                # A programming error in one row must not stop all the others for ever.
+                log.exception("row cannot be journaled", measurement=row.measurement, device=row.device)
+                self.dropped += 1
+                continue
+            if row.seq > 0:
+                records.append(RecordId(row.device, row.boot, row.seq))
+            if not written:
+                continue
+            if row.audit:
+                body = _text(
+                    {"time_ns": time_ns, "measurement": row.measurement, "device": row.device,
+                     "chair": row.chair, "boot": row.boot, "seq": row.seq, "tags": row.tags,
+                     "fields": row.fields}
+                )  # fmt: skip
+                hashed = digest(chain + body.encode())
+                connection.execute("INSERT INTO audit VALUES (NULL, ?, ?, ?, ?)", (next_id, body, chain, hashed))
+                chain = hashed
+            next_id += 1
+        return next_id, chain, records
+
+    def _trim(self, connection: sqlite3.Connection, sent_upto: int) -> None:
+        """Over the cap, one step for each commit: no commit waits for a long deletion."""
+        pages, free, page_bytes = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        if (pages - free) * page_bytes <= self._bytes_max:
+            return
+        for condition in _TRIM_ORDER:
+            gone = connection.execute(
+                f"DELETE FROM rows WHERE id IN (SELECT id FROM rows WHERE NOT kept AND {condition}"
+                " ORDER BY id LIMIT :rows) RETURNING id",
+                {"sent": sent_upto, "rows": TRIM_ROWS},
+            ).fetchall()
+            if gone:
+                self.dropped += sum(row_id > sent_upto for (row_id,) in gone)
+                return
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _write_snapshots(connection: sqlite3.Connection, snapshots: dict[str, bytes]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
+        [(key, body, digest(body)) for key, body in snapshots.items()],
+    )
+
+
+def _write_mark(connection: sqlite3.Connection, batch: Batch) -> int:
+    """The mark only rises: after a start the file knows more than the sink, which has sent nothing yet."""
+    connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?)", tuple(batch.quarantine.items()))
+    found = connection.execute(
+        "INSERT INTO marks VALUES ('sent_upto', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value) RETURNING value",
+        (batch.sent_upto,),
+    ).fetchone()
+    return int(found[0])
+
+
+def _text(value: object) -> str:
+    """Canonical JSON: the audit trail's hash must not depend on the order of keys."""
+    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def digest(body: bytes) -> bytes:
@@ -167,90 +348,3 @@ def broken_audit(connection: sqlite3.Connection) -> int | None:
             return int(number)
         before = hashed
     return None
-
-
-class StoredRow(Struct, frozen=True):
-    """A row as it is in the file. `time_ns` is its time for good; `stored_ms` is UTC of its commit."""
-
-    id: int
-    time_ns: int
-    stored_ms: int
-    measurement: str
-    device: str
-    chair: str
-    boot: str
-    seq: int
-    tags: dict[str, str]
-    fields: dict[str, float | str | None]
-
-
-class JournalReader:
-    """Reads a journal that another thread or process writes; it can never change it. For one thread at a
-    time.
-
-    Raises sqlite3.OperationalError if there is no journal yet.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
-        )
-        self._inode = path.stat().st_ino
-
-    def is_current(self) -> bool:
-        """False once the file was set aside and another one begun."""
-        try:
-            return self._path.stat().st_ino == self._inode
-        except FileNotFoundError:
-            return False
-
-    def rows(self, measurement: str, chair: str, since_ns: int, rows_max: int = 10_000) -> list[StoredRow]:
-        """A chair's rows of one kind from a time on, oldest first; at most the newest `rows_max`."""
-        newest_first = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM rows WHERE chair = ? AND measurement = ? AND time_ns >= ?"
-            " ORDER BY time_ns DESC LIMIT ?",
-            (chair, measurement, since_ns, rows_max),
-        )
-        return [_stored(values) for values in newest_first][::-1]
-
-    def after(self, row_id: int, rows_max: int) -> list[StoredRow]:
-        """The next rows after an id, in the order of commits."""
-        return [
-            _stored(values)
-            for values in self._connection.execute(
-                f"SELECT {_COLUMNS} FROM rows WHERE id > ? ORDER BY id LIMIT ?", (row_id, rows_max)
-            )
-        ]
-
-    def sent_upto(self) -> int:
-        found = self._connection.execute("SELECT value FROM marks WHERE name = 'sent_upto'").fetchone()
-        return int(found[0]) if found else 0
-
-    def quarantined(self) -> dict[int, str]:
-        """Rows that the database will not take, by id, each with its reason."""
-        return dict(self._connection.execute("SELECT row_id, reason FROM quarantine ORDER BY row_id"))
-
-    def broken_audit(self) -> int | None:
-        """The first audit row that was tampered with or follows a missing one, or None."""
-        return broken_audit(self._connection)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _stored(values: tuple[int, int, int, str, str, str, str, int, str, str]) -> StoredRow:
-    row_id, time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields = values
-    return StoredRow(
-        row_id, time_ns, stored_ms, measurement, device, chair, boot, seq,
-        msgspec.json.decode(tags, type=dict[str, str]),
-        msgspec.json.decode(fields, type=dict[str, float | str | None]),
-    )  # fmt: skip

@@ -49,7 +49,9 @@ def board(
 
     def show(message: Published) -> None:
         leaf = message.topic.rsplit("/", 1)[-1]
-        console.print(f"[bold]{leaf:>8}[/]  {message.payload.decode(errors='replace')}", highlight=False)
+        console.print(
+            f"[bold]{leaf:>8}[/]  {message.payload.decode(errors='replace')}", highlight=False, soft_wrap=True
+        )
 
     with tempfile.TemporaryDirectory() as folder:
         try:

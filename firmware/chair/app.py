@@ -75,7 +75,6 @@ class App:
         self._reboot_ms = None
         self._failure = None
         self._supervised = False
-        self._buttons = (False, False)
 
         self._outbox = Outbox(self._boot, _OUTBOX_BLOCK)
         self._link = Link(board, self._config, self._boot, self._outbox, self._clock, self)
@@ -220,15 +219,19 @@ class App:
 
     async def _signal(self):
         shown = None
+        pressed_ms = {}
+        held = (False, False)
         while True:
             now_ms = self._clock.up_ms()
             pressed = self._board.buttons()
-            for name, down, before in zip(("acknowledge", "call"), pressed, self._buttons):
-                if down and not before:
+            for name, down, before in zip(("acknowledge", "call"), pressed, held):
+                # Once a second is a call; more would only push readings out of the outbox.
+                if down and not before and now_ms - pressed_ms.get(name, -1000) >= 1000:
+                    pressed_ms[name] = now_ms
                     self._event("button", name)
                     if name == "acknowledge":
                         self._annunciator.acknowledge(now_ms)
-            self._buttons = pressed
+            held = pressed
             signal = self._annunciator.tick(now_ms)
             if signal != shown:
                 shown = signal
@@ -265,16 +268,19 @@ class App:
         faults = sorted(self._faults)
         if self._calibration_fault:
             faults.append(self._calibration_fault)
-        return {
+        status = {
             "firmware": FIRMWARE,
             "reset_cause": "crash" if self._crash_text else self._board.reset_cause(),
             "up_ms": self._clock.up_ms(),
             "calibration": config.calibration_status(self._calibration),
             "faults": faults,
             "heap_free_bytes": gc.mem_free(),
-            "rssi_dbm": self._board.rssi_dbm(),
             "dropped": self._outbox.dropped,
         }
+        rssi_dbm = self._board.rssi_dbm()
+        if rssi_dbm is not None:
+            status["rssi_dbm"] = rssi_dbm
+        return status
 
     def link_up(self):
         """The status is with the broker: what it said of the last crash need not be said again."""

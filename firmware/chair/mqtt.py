@@ -56,7 +56,7 @@ class Client:
         self._packet_id = 0
         self._ping_answered = True
         self._reader = None  # the task in `run`
-        self._fault = None
+        self._fault = None  # what `run` is to end with
         self.oversized = 0
 
     async def connect(self, will_topic, will_payload):
@@ -130,7 +130,7 @@ class Client:
         except asyncio.CancelledError:
             if self._fault is None:
                 raise
-            raise MqttFault(self._fault)
+            raise self._fault
         except EOFError:
             raise MqttFault("closed by the broker")
         finally:
@@ -150,10 +150,15 @@ class Client:
         reader = self._reader
         if reader is None:
             self.close()
-        elif reader is not asyncio.current_task() and self._fault is None:
-            self._fault = text
-            reader.cancel()
+        elif reader is not asyncio.current_task():
+            self._tell_reader(MqttFault(text))
         raise MqttFault(text)
+
+    def _tell_reader(self, error):
+        """End `run` with `error`; the first one counts."""
+        if self._reader and self._fault is None:
+            self._fault = error
+            self._reader.cancel()
 
     async def _deliver(self, kind, body):
         qos = kind >> 1 & 3
@@ -161,15 +166,19 @@ class Client:
         start = end + 2 if qos else end
         if qos == 2 or end == 0 or start > len(body):
             raise MqttFault("PUBLISH not understood")
-        self._handler(str(body[2:end], "utf-8"), body[start:], bool(kind & 1))
+        try:
+            topic = str(body[2:end], "utf-8")
+        except UnicodeError:
+            raise MqttFault("topic is not UTF-8")
+        self._handler(topic, body[start:], bool(kind & 1))
         if qos:
             await self._write(_packet(_PUBACK, body[end:start]))
 
     async def _beside(self, work):
         try:
             await work()
-        except OSError:
-            pass  # the reader has been told
+        except Exception as error:  # whatever it is, the link must not live on half greeted
+            self._tell_reader(error)
 
     async def _ping(self):
         while True:

@@ -37,7 +37,7 @@ _TRIGGER_MMHG = 0.04  # two steps of the converter
 _TRIGGER_SHARE = 0.2  # of the last amplitude, which fades by
 _FADE = 0.99  # a sample, so that one knock does not hide the beats after it
 _SPACING = 0.35  # how far a beat may stand from the median spacing
-_OUTLIER = 0.40  # how far an amplitude may stand from the median of the five around it
+_OUTLIER = 0.40  # how far an amplitude may stand outside those around it
 _REJECTED_MAX = 0.40  # share of pulses left out before the rest is not believed either
 _WIDTH_MMHG = 5.0  # of the smoothing, about two beats
 _PLAUSIBLE_MMHG = (30, 280)
@@ -152,7 +152,7 @@ def estimate(pulses, ratios=RATIOS):
     spacing_ms = _median([p[2] for p in pulses])
     regular = [p for p in pulses if abs(p[2] / spacing_ms - 1) <= _SPACING]
     pulse_bpm = 60000 / spacing_ms
-    if not _PULSE_BPM_MIN <= pulse_bpm <= _PULSE_BPM_MAX:
+    if not _PULSE_BPM_MIN <= round(pulse_bpm) <= _PULSE_BPM_MAX:
         return {"reason": "pulse_out_of_range"}
     clean = _without_outliers(regular)
     if len(clean) < (1 - _REJECTED_MAX) * len(pulses):
@@ -214,12 +214,13 @@ def _summit(envelope, top):
 
 
 def _without_outliers(pulses):
-    """Pulses whose amplitude agrees with the five around it, itself included."""
+    """Pulses whose amplitude lies between the inner two of the four around it, or not far outside."""
     kept = []
     for i in range(len(pulses)):
-        near = pulses[max(0, i - 2) : i + 3]
-        usual = _median([p[1] for p in near])
-        if abs(pulses[i][1] - usual) <= _OUTLIER * usual:
+        near = sorted([pulses[j][1] for j in range(max(0, i - 2), min(len(pulses), i + 3)) if j != i])
+        low = near[(len(near) - 1) // 2]
+        high = near[len(near) // 2]
+        if low * (1 - _OUTLIER) <= pulses[i][1] <= high * (1 + _OUTLIER):
             kept.append(pulses[i])
     return kept
 

@@ -7,8 +7,8 @@
 Method. By Beer-Lambert the logarithm of the light carries the pulse without its DC level, so ln(counts), averaged
 by four to 25 Hz and band-passed 0.5-6 Hz, is the relative pulsation of each colour. The ratio of ratios R is the
 regression of red on infrared over the last 9 s, built from 2 s windows so that a shaken one can be left out. Pulse
-rate is the period of the autocorrelation. Both use the steps from sample to sample, not the samples: breathing moves
-the light as far as a weak pulse does, but slowly. R becomes saturation by the board's own
+rate is the period of the autocorrelation. Both use differences in time, not the samples: breathing moves the light as
+far as a weak pulse does, but slowly. R becomes saturation by the board's own
 quadratic (`spo2` = [a, b, c]: a R^2 + b R + c); without one, by the curve of Maxim's application note AN6845.
 
 A value is there only when it was measured in this window: otherwise `quality` says why not, and the number is left
@@ -46,7 +46,10 @@ _SILENT_MS = const(1500)
 _PI_MIN_PCT = 0.3
 _CORRELATION_MIN = 0.90
 _PERIODICITY_MIN = 0.50
-_ENERGY_OUTLIER = 5.0  # a window this many times the median was moved, whatever its correlation
+_ENERGY_KNOCK = 4.0  # a window this many times the median was moved, whatever its correlation;
+_ENERGY_LARGE = 1.6  # this many, when its R is also far from the others': blood that desaturates does not pulse more
+_RATIO_FAR = 0.15
+_LATELY = const(4)  # of the newest windows one must be good: 5 s without a pulse is no reading
 _ENERGY_QUIET = 0.2  # a window this far below the median weighs too little to accuse it of motion
 _VANISHED = 0.25  # of the usual amplitude, in the last 2.4 s: the pulse stopped (a cuff on this arm, or worse)
 
@@ -57,6 +60,7 @@ _RATIO_MIN = 0.1  # hardly any red pulse beside a good infrared one: no blood ha
 
 _LAG_MIN = const(5)  # 300 /min at 25 Hz
 _LAG_MAX = const(56)  # 27 /min
+_STRIDE = const(5)  # samples between which the rate looks at differences
 _SCALE = const(1000)  # integer autocorrelation: 200 products of 1000 x 1000 stay a small int on the board
 
 
@@ -276,32 +280,36 @@ class Oximeter:
     def _ratio(self):
         """(R or None when shaken, agreement 0..1 of the colours): regression over the windows that can be trusted."""
         held = self._windows_held
-        energies = sorted(self._windows[i][1] for i in range(held))
-        median = energies[held // 2]
+        order = [(self._window_next - 1 - age) % _WINDOWS for age in range(held)]
+        windows = [self._windows[i] for i in order]  # newest first
+        energy = sorted([w[1] for w in windows])[held // 2]
+        usual = sorted([w[2] / w[1] if w[1] else 0.0 for w in windows])[held // 2]
+        knocked = [_knocked(w, energy, usual) for w in windows]
         good = good_lately = 0
         rr = ii = ri = 0.0
         for age in range(held):
-            w = self._windows[(self._window_next - 1 - age) % _WINDOWS]
-            shaken = w[1] > _ENERGY_OUTLIER * median or (
-                w[2] < _CORRELATION_MIN * sqrt(w[0] * w[1]) and w[1] > _ENERGY_QUIET * median
-            )
-            if shaken:
+            w = windows[age]
+            # After a knock the filters swing back, and in the next window that looks like a pulse.
+            if knocked[age] or (age + 1 < held and knocked[age + 1]):
+                continue
+            if w[2] < _CORRELATION_MIN * sqrt(w[0] * w[1]) and w[1] > _ENERGY_QUIET * energy:
                 continue
             good += 1
-            good_lately += age < 2
-            rr += w[0]
-            ii += w[1]
-            ri += w[2]
+            good_lately += age < _LATELY
+            weight = _WINDOWS + 2 - age  # the newest counts most: a fall of saturation must not wait for the mean
+            rr += weight * w[0]
+            ii += weight * w[1]
+            ri += weight * w[2]
         if not good:
             return None, 0.0
         agreement = ri / sqrt(rr * ii) if rr > 0 else 0.0
-        if agreement < _CORRELATION_MIN or not good_lately or good < min(4, held):
+        if agreement < _CORRELATION_MIN or not good_lately or good < min(_WINDOWS // 2, held):
             return None, agreement * good / held
         return ri / ii, agreement * good / held
 
     def _pulse(self):
         """(pulse rate or None when nothing repeats, periodicity 0..1)."""
-        n = self._ring_held - 1
+        n = self._ring_held - _STRIDE
         self._scale_ring(n)
         lag, periodicity = self._period(n)
         if periodicity < _PERIODICITY_MIN:
@@ -309,16 +317,16 @@ class Oximeter:
         return 60.0 * self._slow_hz / lag, periodicity
 
     def _scale_ring(self, n):
-        """The last `n` steps from sample to sample, in order, as integers of at most _SCALE."""
+        """The last `n` differences over 200 ms, in order, as integers of at most _SCALE."""
         ring = self._ring
         scaled = self._scaled
         at = self._ring_next - n
         highest = 1e-9
         for i in range(at, at + n):
-            highest = max(highest, abs(ring[i % _RING] - ring[(i - 1) % _RING]))
+            highest = max(highest, abs(ring[i % _RING] - ring[(i - _STRIDE) % _RING]))
         factor = _SCALE / highest
         for i in range(at, at + n):
-            scaled[i - at] = int((ring[i % _RING] - ring[(i - 1) % _RING]) * factor)
+            scaled[i - at] = int((ring[i % _RING] - ring[(i - _STRIDE) % _RING]) * factor)
 
     def _period(self, n):
         """(period in samples, autocorrelation there): the shortest lag nearly as good as the best, made precise.
@@ -351,6 +359,13 @@ class Oximeter:
                 periods = nearest
                 period = _vertex(r, i) / nearest
         return period, min(r[first], 1.0)
+
+
+def _knocked(window, energy, ratio):
+    """Whether a window of sums moved more than the heart moves it, beside the usual energy and ratio."""
+    if window[1] <= _ENERGY_LARGE * energy:
+        return False
+    return window[1] > _ENERGY_KNOCK * energy or abs(window[2] / window[1] - ratio) > _RATIO_FAR * ratio
 
 
 def _vertex(r, i):

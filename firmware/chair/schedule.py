@@ -3,11 +3,11 @@
 The gateway owns the schedule: each second it says how long until the next measurement, and the board starts when that
 has passed by its own clock. The same clock carries on, interval by interval, when the gateway falls silent.
 
-The gateway learns of a measurement only from its result, so it says "now" until then. Having started, the board does
-not listen until the cuff is idle again, and then takes "now" only for a new order if it is still said a minute later.
+The gateway learns of a measurement only from its result, so it says "now" until then. A measurement answers every
+"now" that is said while it runs and for a minute after; only one that is still said then is a new order.
 """
 
-AUTOMATIC_GAP_MS = 30000  # between automatic cycles, for the arm
+AUTOMATIC_GAP_MS = 31000  # between automatic cycles, for the arm; the cuff itself insists on 30 s
 REPEAT_MS = 60000
 
 
@@ -27,15 +27,15 @@ class Schedule:
         elif next_s > 0:
             self._due_ms = now_ms + next_s * 1000
             self._answered = False
-        elif not self._answered:
+        elif not self._answered or now_ms - self._measured_ms >= REPEAT_MS:
             self._due_ms = now_ms
-        elif self._due_ms is None or self._due_ms > self._measured_ms + REPEAT_MS:
-            self._due_ms = self._measured_ms + REPEAT_MS
 
     def busy(self, now_ms):
-        """The cuff is working, whoever started it."""
+        """The cuff is working, whoever started it: a time that comes meanwhile is answered by this measurement."""
         self._measured_ms = now_ms
         self._answered = True
+        if self._due_ms is not None and self._due_ms <= now_ms:
+            self._next(now_ms)
 
     def due(self, now_ms):
         """Whether to start a measurement now. True once for each time that comes."""
@@ -45,5 +45,8 @@ class Schedule:
             return False
         self._measured_ms = now_ms
         self._answered = True
-        self._due_ms = now_ms + self._interval_ms if self._interval_ms else None
+        self._next(now_ms)
         return True
+
+    def _next(self, now_ms):
+        self._due_ms = now_ms + self._interval_ms if self._interval_ms else None

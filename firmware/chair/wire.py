@@ -232,7 +232,7 @@ class Decoder:
             if type(limits) is not dict:
                 raise Refused("invalid", "limits")
             for name in _LIMITS:
-                if type(limits.get(name)) not in (int, float):
+                if type(limits.get(name)) not in (int, float) or not _finite(limits[name]):
                     raise Refused("invalid", "limits." + name)
         return self._current(message)
 

@@ -32,7 +32,6 @@ class Course:
 
     def ramp(self, t: float, target: float, over_s: float) -> None:
         """From time t go to `target` within `over_s`, then hold. Drops a ramp that has not ended yet."""
-        t = max(t, self._starts[-2] if len(self._starts) > 1 and self._starts[-1] > t else self._starts[-1])
         here, area = self.at(t), self.integral(t)
         while self._starts and self._starts[-1] >= t:
             self._starts.pop()

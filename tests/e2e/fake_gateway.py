@@ -93,6 +93,9 @@ class FakeGateway:
     def say(self, topic: str, message: Message, *, retain: bool = False, qos: int = 0) -> None:
         self._client.publish(topic, encode(message), qos=qos, retain=retain).wait_for_publish(10)
 
+    def say_raw(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload).wait_for_publish(10)
+
     def transition(self, chair: str, **changes: Any) -> None:
         news = AlarmTransition(
             run="run-1", id="s1-spo2_low-1", site=self.site, chair=chair, device=f"cb-{chair}", session="s1",

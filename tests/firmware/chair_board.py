@@ -51,6 +51,9 @@ class Chair:
             self.board.run_for(1)
 
     def speak(self) -> None:
+        """What the gateway says each second, once it knows the board."""
+        if not self.all("status"):
+            return
         self.beat += 1
         self.tell("annunciate", {"run": "g", "beat": self.beat} | self.annunciate, qos=1)
         seqs = {r["seq"] for r in self.records(boot=self.boot)}

@@ -222,6 +222,15 @@ def test_without_a_next_time_nothing_is_measured() -> None:
     assert starts((0, "told", [300, 20]), (9000, "told", [0, None]), *silent) == []
 
 
+def test_a_measurement_whose_result_is_on_the_way_is_not_repeated_alone() -> None:
+    """The link broke right after the measurement began: what fell due while it ran is done, the interval goes on."""
+    steps = [(0, "told", [300, 10]), (10_000, "", None), (10_050, "told", [300, 1]), (10_060, "told", [300, 0])]
+    steps += [(at, "busy", None) for at in range(10_100, 55_000, 100)]
+    steps += [(at, "", None) for at in range(55_000, 400_000, 1000)]
+    first, second = starts(*steps)
+    assert (first, 300_000 <= second - first <= 302_000) == (10_000, True)
+
+
 def test_an_order_that_stays_is_followed_again_after_a_minute() -> None:
     """The result never reached the gateway, or it wants another: not before the arm had a minute."""
     steps = [(0, "told", [300, 0]), (1000, "busy", None), (40_000, "busy", None)]

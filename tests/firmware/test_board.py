@@ -40,7 +40,7 @@ def test_the_first_act_is_to_make_the_cuff_safe(tmp_path: Path) -> None:
     ("file", "line"),
     [
         ("chair/app.py", "import asyncio"),
-        ("chair/app.py", "        self._open_cuff()\n        self._board.every"),
+        ("chair/app.py", "        self._board.start_watchdog(_WATCHDOG_MS)"),
         ("chair/oximetry.py", "        lag, periodicity = self._period(n)"),
     ],
     ids=["import", "start", "third second"],

@@ -9,9 +9,11 @@ import pytest
 from servers import wait_until
 
 from gateway import journal as journal_module
+from gateway import journal_file
 from gateway.core.outputs import RecordId, Row, Snapshot
 from gateway.journal import NEVER, Journal
-from gateway.journal_file import JournalReader, NewerJournal
+from gateway.journal_file import NewerJournal
+from gateway.journal_reader import JournalReader
 
 BOOT = "00112233445566aa"
 
@@ -217,7 +219,7 @@ class FullDisk:
 def test_a_full_disk_acknowledges_nothing_and_loses_nothing(make_rig, monkeypatch):
     """While the disk is full nothing is durable; when there is room again everything is, in order and
     once."""
-    real = journal_module.open_journal
+    real = journal_file.open_journal
     monkeypatch.setattr(FullDisk, "full", True)
     monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
 
@@ -227,8 +229,8 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(make_rig, monkeypatc
 
     rig = make_rig()
     rig.durable(vitals(1))
-    monkeypatch.setattr(journal_module, "open_journal", full)
-    rig.journal._connection = FullDisk(rig.journal._connection)
+    monkeypatch.setattr(journal_file, "open_journal", full)
+    rig.journal._file._connection = FullDisk(rig.journal._file._connection)
     position = rig.put(vitals(2), alarm())
     wait_until(lambda: not rig.journal.is_well(0), "the journal to say that it is not well")
     rig.put(vitals(3), Snapshot(key="bay-1", body=b"s"))
@@ -246,14 +248,14 @@ def test_putting_never_waits_for_the_disk(make_rig, monkeypatch):
     """With a commit stuck in the disk, the loop still puts; after a while the journal says it is not well."""
     rig = make_rig()
     stuck, entered = threading.Event(), threading.Event()
-    real = rig.journal._commit
+    real = rig.journal._file.commit
 
     def commit(batch):
         entered.set()
         assert stuck.wait(60)
         return real(batch)
 
-    monkeypatch.setattr(rig.journal, "_commit", commit)
+    monkeypatch.setattr(rig.journal._file, "commit", commit)
     rig.put(alarm())
     assert entered.wait(60)
     position = rig.put(vitals(1))
@@ -270,7 +272,7 @@ def test_a_full_queue_drops_readings_before_alarms_and_counts(make_rig, monkeypa
     monkeypatch.setattr(journal_module, "URGENT_ROWS_MAX", 3)
     rig = make_rig()
     stuck = threading.Event()
-    monkeypatch.setattr(rig.journal, "_commit", lambda batch: stuck.wait(60) and [])
+    monkeypatch.setattr(rig.journal._file, "commit", lambda batch: stuck.wait(60) and [])
     rig.put(vitals(1), vitals(2))
     assert rig.put(vitals(3)) != NEVER
     assert rig.put(alarm()) != NEVER
@@ -326,11 +328,13 @@ def test_the_audit_trail_shows_a_change(make_rig):
 
 def test_the_cap_drops_what_was_sent_first_and_never_an_alarm(make_rig, monkeypatch):
     """Over the cap: sent readings go uncounted, then unsent ones counted; alarms stay."""
-    monkeypatch.setattr(journal_module, "TRIM_ROWS", 100)
-    rig = make_rig(bytes_max=40_000)
+    monkeypatch.setattr(journal_file, "TRIM_ROWS", 100)
+    rig = make_rig()
     rig.durable(alarm(), *(vitals(seq) for seq in range(1, 301)))
-    rig.journal.mark_sent(200, {})
-    seq = 301
+    rig.journal.mark_sent(201, {})
+    rig.durable(vitals(301))
+    rig.journal._file._bytes_max = 40_000
+    seq = 302
     while rig.journal.dropped() == 0:
         rig.durable(vitals(seq))
         seq += 1
@@ -338,6 +342,20 @@ def test_the_cap_drops_what_was_sent_first_and_never_an_alarm(make_rig, monkeypa
     assert left[0] > 200
     assert left == list(range(left[0], seq))
     assert len(rig.rows("alarm")) == 1
+
+
+def test_the_mark_of_what_was_sent_survives_a_restart(make_rig):
+    """It never falls, or everything would be sent again after each start."""
+    rig = make_rig()
+    rig.durable(vitals(1), vitals(2))
+    rig.journal.mark_sent(2, {1: "refused"})
+    rig.journal.stop()
+    again = make_rig()
+    again.durable(vitals(3))
+    with JournalReader(rig.path) as reader:
+        assert reader.sent_upto() == 2
+        assert reader.quarantined() == {1: "refused"}
+        assert [row.seq for row in reader.after(reader.sent_upto(), 10)] == [3]
 
 
 def test_stopping_commits_what_waits(make_rig, monkeypatch):

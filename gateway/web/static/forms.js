@@ -106,10 +106,10 @@ function enabled(yes, element) {
 
 /** A button that has to be pressed twice. */
 function sure(text, action, send) {
-    let asked = 0;
+    let asked = -Infinity;
     const element = button("primary", text, () => {
         if (performance.now() - asked < SURE_MS) {
-            asked = 0;
+            asked = -Infinity;
             element.textContent = text;
             return send(action, element);
         }

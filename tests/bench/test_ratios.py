@@ -1,0 +1,136 @@
+"""What was chosen for speed is still faster. Each assertion keeps a margin of two to what was seen when it was written."""
+
+import json
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+from influxdb_client import Point, WritePrecision
+from interleaved import ratio
+from servers import Mosquitto
+
+from gateway import protocols, wire
+from gateway.asyncapi import EXAMPLES
+from gateway.engine import Engine
+from gateway.line_protocol import line
+
+REPEAT = 500
+VITALS = next(example for example in EXAMPLES if isinstance(example, wire.Vitals))
+PAYLOAD = wire.encode(VITALS)
+TAGS = {"site": "clinic", "chair": "bay-3", "device": "cb-7f3a21"}
+FIELDS: dict[str, float | str] = {"spo2_pct": 96.4, "pulse_bpm": 71.0, "quality": "good", "session": "s-41"}
+TIME_NS = 1_772_352_118_400_000_000
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str, float], None]:
+    """Shows a ratio although the test passes."""
+
+    def show(what: str, times: float) -> None:
+        with capsys.disabled():
+            print(f"\n  {what}: {times:.1f} times", end=" ")
+
+    return show
+
+
+def repeated(work: Callable[[], object], times: int = REPEAT) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            work()
+
+    return run
+
+
+def test_a_line_by_hand_beats_the_clients_point(report: Callable[[str, float], None]) -> None:
+    """The reason to write line protocol ourselves: about ten times the client's Point."""
+
+    def point() -> str:
+        body = {"measurement": "vitals", "tags": TAGS, "fields": FIELDS, "time": TIME_NS}
+        return str(Point.from_dict(body, WritePrecision.NS).to_line_protocol())
+
+    times = ratio(repeated(point), repeated(lambda: line("vitals", TAGS, FIELDS, TIME_NS)))
+    report("a Point of influxdb_client against a line by hand", times)
+    assert times > 3
+
+
+def test_checked_decoding_beats_unchecked_json(report: Callable[[str, float], None]) -> None:
+    """The reason for msgspec: a decoded and checked message costs less than `json.loads` without any check."""
+    times = ratio(repeated(lambda: json.loads(PAYLOAD)), repeated(lambda: wire.decode(PAYLOAD, wire.Vitals)))
+    report("json.loads against wire.decode", times)
+    assert times > 1
+
+
+def test_a_message_costs_the_same_in_a_large_clinic(report: Callable[[str, float], None]) -> None:
+    """The loop's work for one message does not grow with the number of chairs."""
+    times = ratio(a_second_of_messages(60), a_second_of_messages(6))
+    report("a message among 60 chairs against one among 6", times)
+    assert times < 2
+
+
+def a_second_of_messages(chairs: int) -> Callable[[], None]:
+    """Sixty messages, one second on, whatever the number of chairs."""
+    places = {f"bay-{number}": f"cb-{number:06d}" for number in range(chairs)}
+    engine = Engine("clinic", places, protocols.load_all(), "run", {}, {}, now_ms=0, utc_ms=1_772_352_000_000)
+    second = iter(range(1, 10_000))
+
+    def hear() -> None:
+        at_s = next(second)
+        for number in range(60):
+            board = f"cb-{number % chairs:06d}"
+            seq, up_ms = at_s * 100 + number, at_s * 1_000 + number
+            vitals = wire.Vitals(
+                boot="0f1e2d3c4b5a6978", seq=seq, base=seq, up_ms=up_ms, quality="good", sqi_pct=95, spo2_pct=97
+            )
+            engine.message(
+                wire.device_topic(board, "vitals"), wire.encode(vitals), False, up_ms, 1_772_352_000_000 + up_ms
+            )
+
+    return hear
+
+
+def test_one_packet_in_one_write_beats_pieces(mosquitto: Mosquitto, report: Callable[[str, float], None]) -> None:
+    """The reason for one write a packet: in pieces, Nagle's algorithm waits for the peer's delayed acknowledgement."""
+    with socket.create_connection(("127.0.0.1", mosquitto.port), timeout=10) as broker:
+        broker.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text("bench-writes")))
+        assert read(broker, 4)[0] == 0x20
+        numbers = iter(range(1, 60_000))
+
+        def publish(pieces: bool) -> None:
+            number = struct.pack("!H", next(numbers))
+            whole = packet(0x32, text("bench/writes") + number + PAYLOAD)
+            cuts = (0, 1, 4, 16, len(whole)) if pieces else (0, len(whole))
+            for begin, end in zip(cuts, cuts[1:], strict=False):
+                broker.sendall(whole[begin:end])
+            assert read(broker, 4) == b"\x40\x02" + number
+
+        times = ratio(repeated(lambda: publish(True), 3), repeated(lambda: publish(False), 3))
+    report("a QoS 1 publish in four writes against one in one", times)
+    assert times > 5
+
+
+def packet(kind: int, body: bytes) -> bytes:
+    length = bytearray()
+    for byte in _seven_bits(len(body)):
+        length.append(byte)
+    return bytes([kind]) + bytes(length) + body
+
+
+def _seven_bits(number: int) -> Iterator[int]:
+    while number > 127:
+        yield number % 128 + 128
+        number //= 128
+    yield number
+
+
+def text(words: str) -> bytes:
+    return struct.pack("!H", len(words)) + words.encode()
+
+
+def read(source: socket.socket, count: int) -> bytes:
+    got = b""
+    while len(got) < count:
+        more = source.recv(count - len(got))
+        assert more, "the broker closed the connection"
+        got += more
+    return got

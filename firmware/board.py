@@ -47,12 +47,8 @@ class Board:
     """Lines, bus, radio and timers by what they mean."""
 
     def __init__(self):
-        self.i2c = machine.I2C(
-            0, scl=Pin(pins.I2C0_SCL_GPIO), sda=Pin(pins.I2C0_SDA_GPIO), freq=pins.I2C0_FREQ_HZ
-        )
-        self._lamps = [
-            Pin(number, Pin.OUT, value=0) for number in (pins.LAMP_RED, pins.LAMP_YELLOW, pins.LAMP_CYAN)
-        ]
+        self.i2c = machine.I2C(0, scl=Pin(pins.I2C0_SCL_GPIO), sda=Pin(pins.I2C0_SDA_GPIO), freq=pins.I2C0_FREQ_HZ)
+        self._lamps = [Pin(number, Pin.OUT, value=0) for number in (pins.LAMP_RED, pins.LAMP_YELLOW, pins.LAMP_CYAN)]
         self._sounder = PWM(Pin(pins.SOUNDER), freq=440, duty_u16=0)
         self._acknowledge = Pin(pins.BUTTON_ACKNOWLEDGE, Pin.IN)
         self._call = Pin(pins.BUTTON_CALL, Pin.IN)

@@ -5,17 +5,23 @@ board restarts, and the next start publishes it. Only a missing or wrong configu
 console, where it can be provisioned.
 """
 
+# isort: off
 import board  # first: importing it makes the cuff safe
-
-import time  # noqa: I001
+import io
+import sys
+import time
+# isort: on
 
 
 def main():
     try:
+        from chair import outbox
+
+        block = outbox.reserve()  # first, while the heap is in one piece
         from chair import app, config
 
         try:
-            app.run(board.Board())
+            app.run(board.Board(), block)
         except config.ConfigFault as fault:
             board.make_safe()
             print("chairside:", fault)
@@ -34,9 +40,6 @@ def main():
 
 def _note(error):
     """Leave the reason in flash for the next start, see health.crash."""
-    import io
-    import sys
-
     try:
         trace = io.StringIO()
         sys.print_exception(error, trace)

@@ -80,9 +80,10 @@ class WebConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProtocolsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """`dir` is a folder of protocol files; without it those that come with the program are used."""
+    """`dir` is a folder of protocol files; without it those that come with the program are used. `default` is the one
+    that a screen offers first."""
 
-    default: str
+    default: str = ""
     dir: str = ""
 
 
@@ -91,7 +92,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     mqtt: MqttConfig
     chairs: dict[SiteName, DeviceName]
     journal: JournalConfig
-    protocols: ProtocolsConfig
+    protocols: ProtocolsConfig = ProtocolsConfig()
     web: WebConfig = WebConfig()
     influx: InfluxConfig | None = None
 
@@ -175,7 +176,7 @@ def _check_url(wrong: Any, key: str, url: str, schemes: tuple[str, ...], example
 
 def _explained(path: Path, text: str, raw: dict[str, Any], error: str) -> str:
     """msgspec's words with the key in the file's terms, the value found and the keys allowed."""
-    words, _, where = error.partition(" - at `")
+    words, _, where = error.replace("`object`", "a table").partition(" - at `")
     key = where.removesuffix("`").removeprefix("$").removeprefix(".")
     named = re.search(r"unknown field `(.*)`|missing required field `(.*)`", words)
     if named:
@@ -185,7 +186,7 @@ def _explained(path: Path, text: str, raw: dict[str, Any], error: str) -> str:
             return f"{path}{_line_of(text, key)}: {full}: missing"
         allowed = ", ".join(_fields_of(key))
         return f"{path}{_line_of(text, full)}: {full}: unknown key; allowed in [{key or 'top level'}]: {allowed}"
-    if key.endswith("[...]"):
+    if "`$.chairs" in error and isinstance(raw["chairs"], dict):
         return f"{path}{_line_of(text, 'chairs')}: chairs: {_bad_chair(raw)}"
     found: Any = raw
     for part in key.split("."):

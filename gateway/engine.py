@@ -73,7 +73,8 @@ class Engine:
         now_ms: int,
         utc_ms: int,
     ) -> None:
-        """`chairs` maps a chair to its board. `snapshots` and `have` (board, boot: durable ranges) are the journal's.
+        """`chairs` maps a chair to its board; the first protocol's `always` rules are judged without a session.
+        `snapshots` and `have` (board, boot: durable ranges) are the journal's.
         A snapshot that cannot be read is left out and counted as refused: monitoring begins without it."""
         self.site, self.run, self.protocols = site, run, protocols
         self.chair_of = {board: name for name, board in chairs.items()}
@@ -83,7 +84,7 @@ class Engine:
         self.due = {name: Due() for name in chairs}
         self.heartbeat_mono_ms = self.gateway_row_mono_ms = 0
         self.health = Health()
-        idle = min(protocols)
+        idle = next(iter(protocols))
         self.chairs: dict[str, ChairState] = {}
         self.devices: dict[str, Device] = {}
         for name, board in chairs.items():

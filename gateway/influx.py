@@ -112,7 +112,7 @@ class Influx2:
 
     def __init__(self, config: InfluxConfig) -> None:
         # Imported here: it takes a second on a Pi, and a site with InfluxDB 1 does without.
-        from influxdb_client import InfluxDBClient  # noqa: PLC0415
+        from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415
         from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
 
         client = InfluxDBClient(config.url, token=config.token, org=config.org, timeout=int(TIMEOUT_S * 1000))
@@ -120,11 +120,12 @@ class Influx2:
         self._bucket = config.bucket
 
     def write(self, lines: list[str]) -> None:
+        from influxdb_client.domain.write_precision import WritePrecision  # noqa: PLC0415
         from influxdb_client.rest import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
-            self._api.write(self._bucket, record="\n".join(lines), write_precision="ns")
+            self._api.write(self._bucket, record="\n".join(lines), write_precision=WritePrecision.NS)  # type: ignore[arg-type]
         except ApiException as error:
             _judge(error.status or 503, str(error.body or error.reason or ""))
         except (HTTPError, OSError) as error:

@@ -23,7 +23,7 @@ from simulators.world.patient import Patient
 from simulators.world.pulse import Shape, finger_volume
 
 SPO2_POINTS_PCT = (99.5, 96.0, 90.0, 88.0, 81.0, 77.0, 72.0)
-CUFF_POINTS_MMHG = ((110.0, 70.0), (135.0, 85.0), (180.0, 110.0), (145.0, 95.0), (102.0, 66.0))
+CUFF_POINTS_MMHG = ((110.0, 70.0), (135.0, 85.0), (180.0, 110.0), (145.0, 95.0), (88.0, 54.0))
 SETTLE_S = 12.0
 READ_S = 8.0
 CUFF_S_MAX = 200.0

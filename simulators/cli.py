@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from hardware.bench.calibrate import CalibrationError
 from simulators import bench
 from simulators.conductor import SimBoard
 from simulators.mqtt_packets import Published
@@ -87,7 +88,11 @@ def calibrate(
 
     Example: chairside sim calibrate --device cb-000001 --seed 1 --out calibration.json
     """
-    text = json.dumps(bench.calibrated(device, seed), indent=2)
+    try:
+        text = json.dumps(bench.calibrated(device, seed), indent=2)
+    except (BoardError, CalibrationError, TimeoutError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     if out:
         out.write_text(text + "\n", encoding="utf-8")
         typer.echo(f"{out} is written.")

@@ -120,6 +120,11 @@ class SimBoard:
         return self._process is not None
 
     @property
+    def pid(self) -> int | None:
+        """The MicroPython process, while the power is on."""
+        return self._process.pid if self._process else None
+
+    @property
     def now_us(self) -> int:
         """This board's clock: virtual microseconds, or in live mode the machine's monotonic ones."""
         return _monotonic_us() if self.live else self._now_us

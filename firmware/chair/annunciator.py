@@ -95,14 +95,16 @@ class Annunciator:
             if self._run is None:
                 self.session = message["session"]
             return False
-        if message["run"] == self._run and message["beat"] <= self._beat:
+        if message["run"] == self._run and message["beat"] < self._beat:
             return False
-        self._run = message["run"]
-        self._beat = message["beat"]
-        self._heard_ms = now_ms
         self._level = LEVELS.index(message["level"])
         self._sound = message["sound"]
         self.session = message["session"]
+        if message["run"] == self._run and message["beat"] == self._beat:
+            return False  # a change within the gateway's same moment, or the same message again: news, but no life
+        self._run = message["run"]
+        self._beat = message["beat"]
+        self._heard_ms = now_ms
         self.alone = False
         self.local.active.clear()
         self._paused_until_ms = None

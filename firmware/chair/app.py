@@ -11,13 +11,8 @@ A chip that fails is a fault in the status and leaves the rest working. A progra
 cuff safe and restarts the board (main.py).
 """
 
-import gc
-
-# Taken before the program is loaded, while the heap is in one piece: 32 KB are ten minutes of vitals and more.
-gc.collect()
-_OUTBOX_BLOCK = bytearray(max(8192, min(32768, gc.mem_free() // 4)))
-
 import asyncio
+import gc
 import time
 from array import array
 
@@ -43,15 +38,15 @@ _BLIND_MS_MAX = 60000  # the longest that a cuff may excuse the oximeter
 _SAFE_MMHG = 15
 
 
-def run(board):
+def run(board, block):
     """Never returns; raises what stopped it, with the cuff's timer still running (main.py makes it safe)."""
-    asyncio.run(App(board).run())
+    asyncio.run(App(board, block).run())
 
 
 class App:
-    """One boot of one board."""
+    """One boot of one board. `block` is the outbox's memory."""
 
-    def __init__(self, board):
+    def __init__(self, board, block):
         self._config = config.load_config()
         self._calibration, self._calibration_fault = config.load_calibration(self._config.device)
         self._board = board
@@ -76,7 +71,7 @@ class App:
         self._failure = None
         self._supervised = False
 
-        self._outbox = Outbox(self._boot, _OUTBOX_BLOCK)
+        self._outbox = Outbox(self._boot, block)
         self._link = Link(board, self._config, self._boot, self._outbox, self._clock, self)
 
     async def run(self):
@@ -84,24 +79,16 @@ class App:
         self._open_cuff()
         self._board.every(_SUPERVISE_MS, self._supervise)
         self._board.start_watchdog(_WATCHDOG_MS)
-        progress = health.Progress(self._board.feed, ("sampler", "supervisor", "main"))
-        self._progress = progress
-        for part in (
-            self._sample,
-            self._tell_vitals,
-            self._run_cuff,
-            self._signal,
-            self._link.run,
-            self._link.send,
-            self._link.tend,
-        ):
-            asyncio.create_task(self._guarded(part))
+        self._progress = health.Progress(self._board.feed, ("sampler", "supervisor", "main"))
+        link = self._link
+        parts = (self._sample, self._tell_vitals, self._run_cuff, self._signal, link.run, link.send, link.tend)
+        self._tasks = [asyncio.create_task(self._guarded(part)) for part in parts]  # held: the loop holds only some
         while self._failure is None:
             await asyncio.sleep_ms(250)
-            progress.moved("main")
+            self._progress.moved("main")
             if self._supervised:
                 self._supervised = False
-                progress.moved("supervisor")
+                self._progress.moved("supervisor")
             if self._reboot_ms is not None and self._clock.up_ms() >= self._reboot_ms:
                 self._board.reset()
         raise self._failure
@@ -254,7 +241,7 @@ class App:
     # ---- what the link asks and brings --------------------------------------------------------------------
 
     def may_block(self):
-        """Whether the program may stand still for a few seconds. In a fault the outputs are safe, and it must be told."""
+        """Whether the program may stand still for seconds. In a fault the outputs are safe, and it must be told."""
         if self._cuff is None or self._cuff.state == "fault":
             return True
         mmhg = self._cuff.pressure_mmhg

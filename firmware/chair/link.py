@@ -17,8 +17,11 @@ _STATUS_MS = 60000
 
 
 class Link:
-    """`app` offers `take(leaf, payload, retained)` for what arrives; `may_block()`, whether connecting is safe now;
-    `condition()`, what must be told when it changes; `status()`, the whole of it; `link_up()`; `link_event(name, detail, value)`.
+    """`app` offers
+    `take(leaf, payload, retained)` for what arrives,
+    `may_block()`, whether connecting is safe now,
+    `condition()`, what must be told as soon as it changes, and `status()`, the whole of it,
+    `link_up()` and `link_event(name, detail, value)`.
     """
 
     def __init__(self, board, config, boot, outbox, clock, app):
@@ -108,9 +111,7 @@ class Link:
         raise OSError("Wi-Fi not joined within %d ms" % _JOIN_MS_MAX)
 
     async def _greet(self):
-        await self._client.subscribe(
-            ((self._topic("ack"), 0), (self._topic("annunciate"), 1), (self._topic("cmd"), 1))
-        )
+        await self._client.subscribe(((self._topic("ack"), 0), (self._topic("annunciate"), 1), (self._topic("cmd"), 1)))
         self._replies.clear()
         await self._tell_status()
         now_ms = self._clock.up_ms()

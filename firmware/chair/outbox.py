@@ -2,7 +2,8 @@
 
 The block holds entries in the order of `seq`, packed without gaps: a 11 byte head and the record's body. Removing
 moves the rest down (a `memmove`, under a millisecond), so the heap never fragments and a record costs its own bytes.
-Bodies are kept short by `wire.pack`: ten minutes of vitals take 27 KB. When there is no room the oldest vitals go first, then the oldest of what is left; each is counted in `dropped`.
+Bodies are kept short by `wire.pack`: ten minutes of vitals take 27 KB. When there is no room the oldest vitals go
+first, then the oldest of what is left; each is counted in `dropped`.
 
 An entry is sent *live* once, when it was made; after that by `due`, as a late one:
     uncovered 5 s after its last sending, while acks arrive
@@ -10,6 +11,7 @@ An entry is sent *live* once, when it was made; after that by `due`, as a late o
 Times are this boot's milliseconds; kept here in tenths of a second, so 32 bit last for 13 years.
 """
 
+import gc
 import struct
 
 from chair import wire
@@ -19,6 +21,16 @@ _HEAD_BYTES = 11
 _SENT_AT = 7
 _RESEND = 50  # tenths of a second
 _ACK_FRESH = 30
+
+
+_BLOCK_BYTES_MIN = 8192
+_BLOCK_BYTES_MAX = 32768
+
+
+def reserve():
+    """The block, in the size that the heap allows. To be taken before the program is loaded and the heap in pieces."""
+    gc.collect()
+    return bytearray(max(_BLOCK_BYTES_MIN, min(_BLOCK_BYTES_MAX, gc.mem_free() // 4)))
 
 
 class Outbox:
@@ -124,13 +136,13 @@ class Outbox:
         """Give up the oldest vitals, or the oldest of all when there are none."""
         for at, size, kind, _, _ in self._entries():
             if kind == wire.VITALS or not self.held[wire.VITALS]:
-                break
-        self._view[at : self._used - size] = self._view[at + size : self._used]
-        self._used -= size
-        if at < self._live_at:
-            self._live_at -= size
-        self.held[kind] -= 1
-        self.dropped += 1
+                self._view[at : self._used - size] = self._view[at + size : self._used]
+                self._used -= size
+                if at < self._live_at:
+                    self._live_at -= size
+                self.held[kind] -= 1
+                self.dropped += 1
+                return
 
     def _entries(self):
         """(at, whole size, kind, seq, sent) of each entry. The one just yielded may be moved down."""

@@ -17,7 +17,8 @@ out. A lifted finger ends all history at once.
     no_finger     infrared below the level of a finger for 200 ms
     settling      less than 6 s of finger
     saturation    the converter is clipped
-    sensor_fault  no samples, samples that do not change, one colour dead, or an R that no blood has
+    sensor_fault  no samples, samples that do not change or come 2 % too fast or slow, one colour dead, or an R that
+                  no blood has
     low_perfusion perfusion index under 0.3 %, or the pulse has just vanished
     motion        red and infrared disagree, amplitudes jump, or nothing repeats
     below_range   R over what this board's curve was made for: a saturation too low to put a number on
@@ -42,6 +43,10 @@ _RED_DEAD_RAW = const(500)
 _FROZEN_SAMPLES = const(100)
 _GAP_MAX = const(31)  # where the chip's counter of lost samples ends: more may be missing
 _SILENT_MS = const(1500)
+_FED_MASK = const(0xFFFF)
+_RATE_MS = const(20_000)
+_RATE_ERROR_MAX = 0.02
+_RATES_WRONG_MAX = const(2)  # one may be a chip that was started again in between
 
 _PI_MIN_PCT = 0.3
 _CORRELATION_MIN = 0.90
@@ -102,6 +107,10 @@ class Oximeter:
         self._windows = [[0.0, 0.0, 0.0] for _ in range(_WINDOWS)]  # sums of red^2, ir^2, red x ir, of steps
         self._fed = self._fed_seen = 0
         self._fed_ms = None  # when `reading` last saw new samples
+        self._rate_hz = rate_hz
+        self._rate_ms = None  # since when, and from which sample on, the rate is measured
+        self._rate_from = 0
+        self._rates_wrong = 0  # measurements in a row
         self._finger = False
         self._contrary = 0  # samples in a row that say otherwise
         self._same = 0
@@ -129,7 +138,7 @@ class Oximeter:
         """One sample, raw counts."""
         if self._swapped:
             red, ir = ir, red
-        self._fed = (self._fed + 1) & 0xFFFF
+        self._fed = (self._fed + 1) & _FED_MASK
         if red == self._red and ir == self._ir:
             self._same += 1
         else:
@@ -158,6 +167,7 @@ class Oximeter:
     def gap(self, lost):
         """Samples that the chip counted as lost: a few are held over, an uncertain number ends the history."""
         if lost >= _GAP_MAX:
+            self._rate_ms = None
             self._clear()
             return
         red, ir = (self._ir, self._red) if self._swapped else (self._red, self._ir)
@@ -242,7 +252,11 @@ class Oximeter:
         elif time.ticks_diff(now_ms, self._fed_ms) > _SILENT_MS:
             # Also the history: after a silence the samples are not what followed the earlier ones.
             self._finger = False
+            self._rate_ms = None
             self._clear()
+            return "sensor_fault"
+        self._measure_rate(now_ms)
+        if self._rates_wrong >= _RATES_WRONG_MAX:
             return "sensor_fault"
         if not self._finger:
             # Red without infrared is a dead diode, not an empty probe.
@@ -256,6 +270,18 @@ class Oximeter:
         if self._seconds < _SETTLE_SECONDS:
             return "settling"
         return ""
+
+    def _measure_rate(self, now_ms):
+        """A chip that samples at another rate than it was set to shows every pulse wrong by as much."""
+        if self._rate_ms is not None:
+            passed_ms = time.ticks_diff(now_ms, self._rate_ms)
+            if passed_ms < _RATE_MS:
+                return
+            samples = (self._fed - self._rate_from) & _FED_MASK
+            wrong = abs(samples * 1000 / passed_ms / self._rate_hz - 1) > _RATE_ERROR_MAX
+            self._rates_wrong = self._rates_wrong + 1 if wrong else 0
+        self._rate_ms = now_ms
+        self._rate_from = self._fed
 
     def _perfusion(self):
         """(perfusion index in %, whether the pulse has just stopped): peak to trough, median of 2 s pieces."""
@@ -343,7 +369,7 @@ class Oximeter:
             total = 0
             for i in range(n - lag):
                 total += x[i] * x[i + lag]
-            r.append(total * n / (energy * (n - lag) + 1))
+            r.append(total / (energy + 1) * (n / (n - lag)))
         peaks = [i for i in range(1, len(r) - 1) if r[i - 1] < r[i] >= r[i + 1]]
         best = max((r[i] for i in peaks), default=0.0)
         for first in peaks:

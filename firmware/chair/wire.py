@@ -19,9 +19,6 @@ RECORD_LEAF = ("vitals", "cuff", "event")
 
 LEVELS = ("none", "low", "medium", "high")
 COMMANDS = ("measure", "abort", "identify", "reboot")
-QUALITIES = (
-    "good settling no_finger low_perfusion motion saturation ambient sensor_fault cuff_hold below_range".split()
-)
 _COUNT_MAX = 1 << 53
 
 # name, digits after the point, lowest, highest

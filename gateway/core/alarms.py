@@ -38,6 +38,8 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 class TierState(Struct, frozen=True, kw_only=True):
     beyond_mono_ms: int | None = None
+    origin: str = ""
+    """The record that first went beyond."""
     readings: int = 0
     holds: bool = False
     """Beyond for its delay and readings; until the value was inside, with its margin, for clear_s."""
@@ -98,9 +100,8 @@ def judge(rule: Rule, alarm: Alarm, sample: Sample | None, now_ms: int, episode:
         return judged, []
     beyond = [tier.beyond_mono_ms for tier in tiers if tier.beyond_mono_ms is not None]
     if not beyond:
-        return replace(judged, condition="normal", id="", began_mono_ms=0), []
-    identity = alarm.id or _identity(judged, episode)
-    return replace(judged, condition="pending", id=identity, began_mono_ms=min(beyond)), []
+        return replace(judged, condition="normal", began_mono_ms=0), []
+    return replace(judged, condition="pending", began_mono_ms=min(beyond)), []
 
 
 def acknowledge(rule: Rule, alarm: Alarm, who: str, now_ms: int) -> tuple[Alarm, list[Change]]:
@@ -146,8 +147,9 @@ def _sampled(rule: Rule, tier: Tier, state: TierState, sample: Sample) -> TierSt
         return replace(state, inside_mono_ms=inside_ms)
     if not tier.crossed(sample.value):
         return TierState()
-    beyond_ms = sample.at_mono_ms if state.beyond_mono_ms is None else state.beyond_mono_ms
-    return TierState(beyond_mono_ms=beyond_ms, readings=state.readings + 1)
+    if state.beyond_mono_ms is None:
+        return TierState(beyond_mono_ms=sample.at_mono_ms, origin=sample.origin, readings=1)
+    return replace(state, readings=state.readings + 1)
 
 
 def _timed(rule: Rule, tiers: tuple[TierState, ...], now_ms: int) -> tuple[TierState, ...]:
@@ -174,23 +176,20 @@ def _level(rule: Rule, tiers: tuple[TierState, ...]) -> Level:
 def _raised(
     rule: Rule, alarm: Alarm, judged: Alarm, level: Level, now_ms: int, episode: str
 ) -> tuple[Alarm, list[Change]]:
-    began_ms = min(tier.beyond_mono_ms for tier in judged.tiers if tier.beyond_mono_ms is not None)
+    began_ms, origin = min((t.beyond_mono_ms, t.origin) for t in judged.tiers if t.beyond_mono_ms is not None)
     after = Alarm(
         condition="active",
         level=level,
-        peak=level,
-        id=alarm.id if alarm.condition == "pending" else _identity(judged, episode),
+        # One that latched and that nobody has seen goes on in this one: it latches again.
+        peak=max(level, alarm.peak, key=RANK.__getitem__),
+        # Named by the record that began it: a gateway that comes back from a crash says the same name.
+        id=f"{episode}-{origin}",
         tiers=judged.tiers,
         sample=judged.sample,
         began_mono_ms=began_ms,
         raised_mono_ms=now_ms,
     )
     return after, [Change(rule=rule, what="raised", before=alarm, after=after, at_mono_ms=now_ms)]
-
-
-def _identity(judged: Alarm, episode: str) -> str:
-    """Named by the record that began the episode: a gateway that comes back from a crash says the same name."""
-    return f"{episode}-{judged.sample.origin if judged.sample else '0'}"
 
 
 def _goes_on(rule: Rule, alarm: Alarm, judged: Alarm, level: Level, now_ms: int) -> tuple[Alarm, list[Change]]:

@@ -110,6 +110,7 @@ class Stack:
             "site": {"name": SITE},
             "mqtt": {"url": self.broker_url},
             "chairs": dict(CHAIRS),
+            "protocols": {"default": "demo"},
             "journal": {"path": str(self.journal)},
             "web": {"host": "127.0.0.1", "port": self.web_port},
         }

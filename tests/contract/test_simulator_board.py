@@ -1,6 +1,8 @@
 """The whole unmodified firmware under the conductor: in virtual time, and live against a real broker."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from servers import Server, wait_until
 
 from simulators.bench import Bench
 from simulators.conductor import PWRON_RESET, WDT_RESET, SimBoard
+from simulators.plan import ROOT
 from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 
@@ -235,6 +238,37 @@ def test_live_a_program_that_hangs_is_bitten_by_its_watchdog(tmp_path: Path, liv
     wait_until(lambda: "bitten" in board.log_path.read_text(), "the restart")
     assert board.resets == [PWRON_RESET, WDT_RESET]
     board.stop()
+
+
+ORPHAN = """
+import os, sys, time
+from pathlib import Path
+from simulators.conductor import SimBoard
+from simulators.world.chair import ChairWorld
+from simulators.world.patient import Patient
+board = SimBoard("cb-0000c1", ChairWorld(Patient()), Path(sys.argv[1]), mode="live", broker=("127.0.0.1", 1))
+board.start()
+while board.world.output("bleed_valve") == 0:
+    time.sleep(0.01)
+print(board.pid)
+sys.stdout.flush()
+os._exit(1)
+"""
+
+
+def test_live_a_board_does_not_outlive_its_conductor(tmp_path: Path) -> None:
+    """The conductor dies without a word: the board's process ends too."""
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN, str(tmp_path / "flash")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    process = Path("/proc") / done.stdout.strip()
+    wait_until(lambda: not process.exists() or " Z " in (process / "stat").read_text(), "the end of the board")
 
 
 def test_live_errors_reach_stop(tmp_path: Path, live: Callable[..., SimBoard]) -> None:

@@ -1,6 +1,7 @@
 """The documentation is true as far as a machine can see: links lead somewhere, commands are ones that exist."""
 
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -9,12 +10,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import click
+import msgspec
 import pytest
 import typer
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.config import Config, InfluxConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -133,6 +137,32 @@ def test_the_documented_commands_exist() -> None:
     page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     documented = {tuple(words.split()) for words in re.findall(r"^\| `chairside ([a-z -]+)`", page, re.MULTILINE)}
     assert documented == set(COMMANDS)
+
+
+def test_the_numbers_of_the_calibration_page_make_a_calibration(tmp_path: Path) -> None:
+    """Who copies the two tables of the page gets a calibration, not a refusal."""
+    page = ROOT / "docs" / "how-to" / "calibrate-a-board.md"
+    saturation, pressure = (token.content for token in tokens(page) if token.info == "csv")
+    (tmp_path / "oximeter.csv").write_text(saturation)
+    (tmp_path / "manometer.csv").write_text(pressure)
+    files = ["--spo2", tmp_path / "oximeter.csv", "--pressure", tmp_path / "manometer.csv"]
+    words = ["bench", "calibrate", "cb-7f3a21", *files, "--out", tmp_path / "calibration.json"]
+    answer = CliRunner().invoke(app, [str(word) for word in words])
+    assert answer.exit_code == 0, answer.output
+    made = json.loads((tmp_path / "calibration.json").read_text())
+    assert made["device"] == "cb-7f3a21"
+    assert {"spo2", "pressure"} <= set(made)
+
+
+def test_every_setting_is_documented() -> None:
+    """Each key of the configuration file stands in its reference."""
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    tables = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    tables["influx"] = InfluxConfig
+    for name, kind in tables.items():
+        keys = [f"{name}.{field.name}" for field in msgspec.structs.fields(kind)] if name != "chairs" else [name]
+        for key in keys:
+            assert f"`{key}`" in page, key
 
 
 def test_the_help_of_make_names_what_a_reader_needs() -> None:

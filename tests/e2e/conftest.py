@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from browser import WallPage, open_chromium
@@ -11,6 +11,8 @@ from fake_gateway import FakeGateway
 from selenium.webdriver import Chrome
 from servers import Mosquitto
 from web_process import Web
+
+SITES = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +24,8 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def site() -> str:
-    return f"site-{uuid4().hex[:8]}"
+    """One of its own, for the broker is shared."""
+    return f"north-{next(SITES)}"
 
 
 @pytest.fixture

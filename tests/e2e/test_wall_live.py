@@ -39,6 +39,7 @@ def test_a_chair_that_falls_silent_greys_by_itself(page: WallPage, gateway: Fake
     assert STALE_MS < int(grey["staleAtMs"]) <= STALE_MS + held_up_ms(page)
     page.wait_tile("bay-1", lambda tile: "s old" in tile["signal"], "says its age")
     assert page.banner() == ""
+    assert page.text("#summary") == "1 without fresh data"
 
 
 def test_after_half_a_minute_no_number_is_left(page: WallPage, gateway: FakeGateway) -> None:

@@ -1,6 +1,7 @@
 """A simulated board with the unmodified firmware, and a gateway that acknowledges and annunciates as told."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Chair:
         self.gateway = False
         self.annunciate: dict[str, Any] = {"level": "none", "sound": False, "session": "s-1", "cuff_interval_s": 0}
         self.beat = 0
+        self.loses: Callable[[bytes], bool] = lambda data: False
         self.writes: list[bytes] = []
         self.opened_s: list[float] = []
         self._watch(self.board.peer)
@@ -35,7 +37,8 @@ class Chair:
 
         def receiving(number: int, data: bytes) -> None:
             self.writes.append(data)
-            receive(number, data)
+            if not self.loses(data):
+                receive(number, data)
 
         def opening(number: int) -> None:
             self.opened_s.append(self.board.now_s())
@@ -62,9 +65,13 @@ class Chair:
             upto = base - 1
             while upto + 1 in seqs:
                 upto += 1
-            above = sorted(s for s in seqs if s > upto)
-            have = [[above[0], above[-1]]] if above and above[-1] - above[0] == len(above) - 1 else []
-            self.tell("ack", {"boot": self.boot, "run": "g", "upto": upto, "have": have})
+            have: list[list[int]] = []
+            for seq in sorted(s for s in seqs if s > upto):
+                if have and have[-1][1] == seq - 1:
+                    have[-1][1] = seq
+                else:
+                    have.append([seq, seq])
+            self.tell("ack", {"boot": self.boot, "run": "g", "upto": upto, "have": have[:16]})
 
     def tell(self, leaf: str, fields: dict[str, Any], **flags: Any) -> None:
         self.board.peer.publish(topic(leaf), json.dumps({"v": 1} | fields).encode(), **flags)

@@ -5,10 +5,13 @@ accuracy.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import heartpy
 import pytest
 
 from simulators.bench import CUFF_POINTS_MMHG, SPO2_POINTS_PCT, Bench, calibrated
+from simulators.world.pulse import recorded
 
 DEVICE = "cb-000007"
 SEED = 7
@@ -17,10 +20,15 @@ CUFF_TESTED_MMHG = ((120.0, 80.0), (160.0, 100.0), (95.0, 60.0), (200.0, 115.0))
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def calibration() -> dict[str, object]:
+    return calibrated(DEVICE, SEED)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, calibration: dict[str, object]) -> Iterator[Bench]:
     """A board that was calibrated on the bench and started again with its calibration."""
     flash = tmp_path_factory.mktemp("accuracy") / DEVICE
-    with Bench(DEVICE, SEED, flash, calibration=calibrated(DEVICE, SEED)) as bench:
+    with Bench(DEVICE, SEED, flash, calibration=calibration) as bench:
         yield bench
 
 
@@ -63,3 +71,18 @@ def test_nothing_failed_on_the_way(bench: Bench) -> None:
     bench.run(1)
     assert bench.board.callback_errors == []
     assert len(bench.board.resets) == 1
+
+
+@pytest.mark.parametrize(("spo2_pct", "pulse_bpm"), [(97.0, 70.0), (86.0, 100.0)])
+def test_a_recorded_pulse(tmp_path: Path, calibration: dict[str, object], spo2_pct: float, pulse_bpm: float) -> None:
+    """With the beats of heartpy's example recording, all of them, a board calibrated on another pulse is as good."""
+    samples, _ = heartpy.load_exampledata(0)
+    beats, _ = heartpy.process(samples, 100.0)
+    shape = recorded(samples, beats["peaklist"])
+    with Bench(DEVICE, SEED, tmp_path / "flash", calibration=calibration, shape=shape) as bench:
+        bench.patient.set(spo2_pct=spo2_pct, pulse_bpm=pulse_bpm)
+        bench.run(12)
+        readings = bench.read_vitals(30)
+    assert len(readings) >= 28
+    assert all(abs(reading.spo2_pct - spo2_pct) <= 2 for reading in readings)
+    assert all(abs(reading.pulse_bpm - pulse_bpm) <= 3 for reading in readings)

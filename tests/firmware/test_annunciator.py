@@ -60,7 +60,7 @@ def test_a_beat_that_does_not_rise_is_no_life() -> None:
     """A repeated, an older and a retained message leave the board alone after 3 s; a new run counts again."""
     shown = play(
         (1000, "told", told(7)),
-        (3000, "told", told(7, "low")),
+        (3000, "told", told(7)),
         (3500, "told", told(6, "low")),
         (3900, "told", told(9, "low", retained=True)),
         (3999, "", None),
@@ -69,6 +69,12 @@ def test_a_beat_that_does_not_rise_is_no_life() -> None:
     )
     assert [life for life, _ in shown] == [True, False, False, False, None, None, True]
     assert [signal for _, signal in shown][4:] == [[NONE, False], [MEDIUM, False], [NONE, False]]
+
+
+def test_a_change_within_the_same_beat_is_shown() -> None:
+    """Two messages of the gateway in one millisecond: the second has the same beat and the later truth."""
+    shown = play((1000, "told", told(7)), (1001, "told", told(7, "high", True)), (1002, "told", told(6)))
+    assert [signal for _, signal in shown] == [[NONE, False], [HIGH, True], [HIGH, True]]
 
 
 def test_a_retained_message_never_lights_an_old_alarm() -> None:
@@ -193,7 +199,8 @@ def measured(begin_ms: int) -> list[Any]:
         for at in range(begin_ms, begin_ms + 47_000, 1000)
         for name in (("told", "busy") if at < begin_ms + 45_000 else ("told",))
     ]
-    after = [(at, "told", [300, 300 - (at - begin_ms) // 1000]) for at in range(begin_ms + 47_000, begin_ms + 300_000, 1000)]
+    later = range(begin_ms + 47_000, begin_ms + 300_000, 1000)
+    after = [(at, "told", [300, 300 - (at - begin_ms) // 1000]) for at in later]
     return [*during, *after]
 
 

@@ -67,9 +67,7 @@ def broker(make_server: Any) -> Server:
 
 @pytest.fixture
 def board(broker: Server, tmp_path: Path) -> Iterator[SimBoard]:
-    board = SimBoard(
-        DEVICE, ChairWorld(Patient()), tmp_path / "flash", mode="live", broker=("127.0.0.1", broker.port)
-    )
+    board = SimBoard(DEVICE, ChairWorld(Patient()), tmp_path / "flash", mode="live", broker=("127.0.0.1", broker.port))
     board.start()
     yield board
     board.kill()

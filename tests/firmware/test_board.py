@@ -39,7 +39,7 @@ def test_the_first_act_is_to_make_the_cuff_safe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("chair/app.py", "import asyncio"),
+        ("chair/app.py", "import asyncio\n"),
         ("chair/app.py", "        self._board.start_watchdog(_WATCHDOG_MS)"),
         ("chair/oximetry.py", "        lag, periodicity = self._period(n)"),
     ],
@@ -48,7 +48,7 @@ def test_the_first_act_is_to_make_the_cuff_safe(tmp_path: Path) -> None:
 def test_a_program_that_fails_leaves_the_cuff_safe_and_restarts(tmp_path: Path, file: str, line: str) -> None:
     """Whenever it fails, the pump is off, the valve open, and the reason is in flash for the next start."""
     indent = line[: len(line) - len(line.lstrip())]
-    copy = broken(tmp_path, file, line, f"{indent}raise ValueError('broken on purpose')")
+    copy = broken(tmp_path, file, line, f"{indent}raise ValueError('broken on purpose')\n")
     chair = Chair(tmp_path, firmware_dir=copy)
     chair.board.run_until(lambda: len(chair.board.resets) > 1, within_s=20)
     assert chair.board.resets[1] == HARD_RESET
@@ -89,7 +89,9 @@ def test_an_error_in_the_supervisor_stops_the_board(tmp_path: Path) -> None:
     """An exception in the timer's callback is not swallowed: the cuff opens and the board restarts."""
     copy = broken(
         tmp_path, "chair/cuff.py", "            self._supervise(now_ms, late_ms)\n",
-        "            self._supervise(now_ms, late_ms)\n            if self._state == 'inflating':\n                1 // 0\n",
+        "            self._supervise(now_ms, late_ms)\n"
+        "            if self._state == 'inflating':\n"
+        "                1 // 0\n",
     )  # fmt: skip
     chair = Chair(tmp_path, firmware_dir=copy)
     chair.gateway = True
@@ -105,7 +107,9 @@ def test_a_part_that_hangs_is_found_by_the_watchdog(tmp_path: Path) -> None:
     """The main loop alone does not feed it: a sampler that never comes back restarts the board."""
     copy = broken(
         tmp_path, "chair/app.py", "            self._progress.moved(\"sampler\")\n",
-        "            self._progress.moved(\"sampler\")\n            if now_ms > 5000:\n                await asyncio.Event().wait()\n",
+        "            self._progress.moved(\"sampler\")\n"
+        "            if now_ms > 5000:\n"
+        "                await asyncio.Event().wait()\n",
     )  # fmt: skip
     chair = Chair(tmp_path, firmware_dir=copy)
     chair.board.run_until(lambda: len(chair.board.resets) > 1, within_s=60)

@@ -98,9 +98,7 @@ def test_a_calibrated_board_says_so_with_its_date(tmp_path: Path) -> None:
         (json.dumps({k: CALIBRATION[k] for k in ("v", "device", "spo2")}), ""),
     ],
 )
-def test_without_a_calibration_of_its_own_a_board_is_uncalibrated(
-    tmp_path: Path, text: str | None, fault: str
-) -> None:
+def test_without_a_calibration_of_its_own_a_board_is_uncalibrated(tmp_path: Path, text: str | None, fault: str) -> None:
     """Missing, torn, half or another board's: uncalibrated, with the reason where there is one."""
     if text is not None:
         (tmp_path / "calibration.json").write_text(text)

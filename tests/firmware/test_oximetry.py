@@ -27,7 +27,7 @@ result = []
 for i in range(len(red)):
     o.feed(red[i], ir[i])
     if i % 100 == 99:
-        clock[0] += 1000
+        clock[0] += second_ms
         result.append(o.reading())
 for _ in range(silent_s):
     clock[0] += 1000
@@ -62,13 +62,17 @@ def air(seconds: float) -> tuple[Samples, Samples]:
 
 
 def read(
-    folder: Path, *pieces: tuple[Samples, Samples], calibration: dict[str, Any] | None = None, silent_s: int = 0
+    folder: Path,
+    *pieces: tuple[Samples, Samples],
+    calibration: dict[str, Any] | None = None,
+    silent_s: int = 0,
+    second_ms: int = 1000,
 ) -> list[dict[str, Any]]:
     """One reading for each second. In every one of them: values only when good, and quality and sqi_pct always."""
     for name, channel in (("red.bin", 0), ("ir.bin", 1)):
         samples = np.concatenate([piece[channel] for piece in pieces])
         (folder / name).write_bytes(np.clip(samples, 0, 262143).astype("<i4").tobytes())
-    readings: list[dict[str, Any]] = run(FEED, folder, calibration=calibration, silent_s=silent_s)
+    readings: list[dict[str, Any]] = run(FEED, folder, calibration=calibration, silent_s=silent_s, second_ms=second_ms)
     for reading in readings:
         values = {"spo2_pct", "pulse_bpm", "pi_pct", "ratio"}
         assert set(reading) == {"quality", "sqi_pct"} | (values if reading["quality"] == "good" else set())
@@ -196,6 +200,13 @@ def test_samples_that_stop_are_a_sensor_fault(tmp_path: Path) -> None:
     readings = read(tmp_path, finger(15), silent_s=10)
     assert readings[14]["quality"] == "good"
     assert {reading["quality"] for reading in readings[16:]} == {"sensor_fault"}
+
+
+def test_a_chip_with_another_rate_is_a_sensor_fault(tmp_path: Path) -> None:
+    """103 samples a second are found within 45 s, because every pulse would read 3 % slow; 101 are let pass."""
+    qualities = {ms: [r["quality"] for r in read(tmp_path, finger(60), second_ms=ms)] for ms in (970, 990)}
+    assert set(qualities[970][45:]) == {"sensor_fault"}
+    assert set(qualities[990][45:]) == {"good"}
 
 
 def test_a_ratio_over_the_calibration_is_below_range(tmp_path: Path) -> None:

@@ -13,9 +13,7 @@ FIRMWARE = ROOT / "firmware"
 
 def run(script: str, folder: Path | None = None, **given: Any) -> Any:
     """What `script` leaves in `result`; it finds the keyword arguments as variables. `folder` plays the flash."""
-    program = (
-        f"import json\nglobals().update(json.loads({json.dumps(given)!r}))\n{script}\nprint(json.dumps(result))\n"
-    )
+    program = f"import json\nglobals().update(json.loads({json.dumps(given)!r}))\n{script}\nprint(json.dumps(result))\n"
     done = subprocess.run(
         [find_micropython(), "-c", program],
         cwd=folder,

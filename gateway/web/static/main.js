@@ -1,7 +1,7 @@
 // The wall: what came over the stream, drawn four times a second with its age. A timer of its own decides whether
 // the page is live, so that no missing event can leave an old number looking new.
 
-import { age, current, notLive } from "./ages.js";
+import { age, current, freshness, notLive } from "./ages.js";
 import { rememberWho } from "./deeds.js";
 import { by, mark, put, show } from "./dom.js";
 import { Panel } from "./panel.js";
@@ -94,7 +94,10 @@ function drawBanner(why) {
 function drawSummary(now, live) {
     const counts = { high: 0, medium: 0, low: 0 };
     let ready = 0;
-    for (const { state } of chairs.values()) {
+    let unheard = 0;
+    for (const entry of chairs.values()) {
+        const { state } = entry;
+        if (freshness(entry, now, live) !== "live") unheard += 1;
         if (!state) continue;
         const level = gravest(state);
         if (level !== "none") counts[level] += 1;
@@ -102,6 +105,7 @@ function drawSummary(now, live) {
     }
     const words = {};
     for (const [level, n] of Object.entries(counts)) words[level] = n ? `${MARKS[level]} ${n} ${level}` : "";
+    words.unheard = unheard ? `${unheard} without fresh data` : "";
     words.calm = chairs.size && !Object.values(words).some(Boolean) ? "All calm" : "";
     words.ready = ready ? `${ready} ${ready === 1 ? "meets" : "meet"} criteria` : "";
     for (const part of by("summary").children) put(part, live ? words[part.className] : "");
@@ -161,8 +165,8 @@ function arrange() {
         const unit = Math.min(width / columns / 100, height / rows / 74);
         if (unit > best.unit) best = { columns, unit };
     }
-    // Below this size nobody reads a tile: let the page scroll instead.
-    const readable = best.unit >= 3.2;
+    // Below this size nobody reads a tile, and on a phone all should be large: let the page scroll instead.
+    const readable = best.unit >= 2.6 && innerWidth >= 620;
     wall.classList.toggle("scrolls", !readable);
     wall.style.setProperty("--columns", readable ? best.columns : Math.max(1, Math.floor(width / 340)));
     draw();

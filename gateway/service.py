@@ -1,0 +1,112 @@
+"""The gateway as one process: engine and broker in this thread, journal and InfluxDB each in one behind it.
+
+broker  ◀──▶  mqtt.Loop (engine)  ──▶  Journal (thread, SQLite)  ──▶  Sink (thread, InfluxDB)
+"""
+
+import gc
+import random
+import secrets
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from gateway.clock import monotonic_ms, utc_ms
+from gateway.config import Config
+from gateway.core.outputs import Health
+from gateway.core.protocol import Protocol
+from gateway.engine import Engine
+from gateway.influx import Sink, writer_for
+from gateway.journal import Journal
+from gateway.journal_file import NewerJournal
+from gateway.mqtt import Loop, Wake
+from gateway.protocols import FOLDER, ProtocolError, load_all
+
+log = structlog.get_logger("gateway")
+
+
+class CannotStart(Exception):
+    """The gateway cannot run like this; the text says why and what to do."""
+
+
+def protocols_of(config: Config) -> dict[str, Protocol]:
+    """The site's protocols, the one offered first in front. Raises CannotStart."""
+    folder = Path(config.protocols.dir) if config.protocols.dir else FOLDER
+    try:
+        protocols = load_all(folder)
+    except ProtocolError as error:
+        raise CannotStart(str(error)) from None
+    first = config.protocols.default
+    if not first:
+        return protocols
+    if first not in protocols:
+        raise CannotStart(f"protocols.default: found {first!r}; allowed from {folder}: {', '.join(protocols)}")
+    return {first: protocols[first]} | protocols
+
+
+def run(config: Config) -> None:
+    """Run until SIGTERM or SIGINT. Raises CannotStart."""
+    protocols = protocols_of(config)
+    wake = Wake()
+    journal = Journal(Path(config.journal.path), config.journal.bytes_max, wake.set)
+    try:
+        recovered = journal.open()
+    except NewerJournal as error:
+        raise CannotStart(f"{error}; install the newer version, or name another journal.path") from None
+    engine = Engine(
+        config.site.name,
+        config.chairs,
+        protocols,
+        secrets.token_hex(4),
+        recovered.snapshots,
+        recovered.have,
+        now_ms=monotonic_ms(),
+        utc_ms=utc_ms(),
+    )
+    sink = Sink(journal, config.site.name, writer_for(config.influx), random.Random()) if config.influx else None
+    loop = Loop(config.mqtt, engine, journal, wake, lambda: _health(sink))
+    _stop_on_signals(loop)
+    journal.start()
+    if sink is not None:
+        sink.start()
+    log.info(
+        f"gateway of {config.site.name}: {len(config.chairs)} chairs, broker {config.mqtt.host}:{config.mqtt.port}, "
+        f"journal {config.journal.path}, {_sink_named(config)}",
+        run=engine.run,
+        protocols=sorted(protocols),
+        restored=sorted(recovered.snapshots),
+    )
+    gc.collect()
+    gc.freeze()  # A full collection over all that was imported would stop the loop for long.
+    try:
+        loop.run()
+    finally:
+        if sink is not None:
+            sink.stop()
+        journal.stop()
+        wake.close()
+        log.info("gateway stopped", run=engine.run)
+
+
+def _sink_named(config: Config) -> str:
+    if config.influx is None:
+        return "no InfluxDB"
+    return f"InfluxDB {config.influx.version} at {config.influx.url.rsplit('@', 1)[-1]}"
+
+
+def _health(sink: Sink | None) -> Health:
+    if sink is None:
+        return Health()
+    state = sink.health()
+    return Health(sink=state.state, sink_lag_s=state.lag_s, sink_quarantined=state.quarantined)
+
+
+def _stop_on_signals(loop: Loop) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        loop.stop()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)

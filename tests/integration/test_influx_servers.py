@@ -1,0 +1,166 @@
+"""From the journal into real databases: every row once, through outages, restarts and refusals."""
+
+import random
+from uuid import uuid4
+
+import pytest
+from servers import Influxd, wait_until
+
+from gateway import influx as influx_module
+from gateway.config import InfluxConfig
+from gateway.core.outputs import Row
+from gateway.influx import Sink, writer_for
+from gateway.journal import Journal
+from gateway.journal_reader import JournalReader
+
+BOOT = "00112233445566aa"
+
+
+def vitals(seq: int) -> Row:
+    return Row(
+        measurement="vitals", at_ms=1_700_000_000_000 + seq, device="cb-1", chair="bay-1",
+        fields={"spo2_pct": 97.0, "quality": "good"}, boot=BOOT, seq=seq,
+    )  # fmt: skip
+
+
+def alarm(name: str) -> Row:
+    return Row(
+        measurement="alarm", at_ms=1_700_000_000_000, device="cb-1", chair="bay-1",
+        tags={"rule": "spo2_low", "priority": "high"}, fields={"id": name, "value": 84.0}, urgent=True, audit=True,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_sink(tmp_path, monkeypatch):
+    """`make_sink(config)`: a journal and a sink that write to a real server, quick to try again."""
+    for name in ("POLL_S", "RETRY_S_MIN", "RETRY_S_MAX", "RETRY_REFUSED_S"):
+        monkeypatch.setattr(influx_module, name, 0.05)
+    made = []
+
+    def make(config):
+        journal = Journal(tmp_path / "journal.db", 10**9, lambda: None)
+        journal.open()
+        journal.start()
+        sink = Sink(journal, "clinic", writer_for(config), random.Random(1))
+        sink.start()
+        made.append((journal, sink))
+        return journal, sink
+
+    yield make
+    for journal, sink in made:
+        sink.stop()
+        journal.stop()
+
+
+def influx1(server, database=None):
+    return InfluxConfig(version=1, url=server.url, database=database or f"db{uuid4().hex[:8]}")
+
+
+def sent_upto(journal):
+    with JournalReader(journal.path) as reader:
+        return reader.sent_upto()
+
+
+def test_the_database_is_made_and_every_row_is_there(make_sink, influxd):
+    """Nobody has to create it first; words and numbers come back as they were."""
+    config = influx1(influxd)
+    journal, sink = make_sink(config)
+    journal.put([vitals(seq) for seq in range(1, 2501)])
+    wait_until(lambda: sent_upto(journal) == 2500, "the rows to be sent")
+    assert influxd.count("vitals", database=config.database) == 2500
+    first = influxd.rows("SELECT * FROM vitals LIMIT 1", config.database)[0]
+    assert (first["spo2_pct"], first["quality"], first["chair"], first["site"]) == (97, "good", "bay-1", "clinic")
+    assert sink.health().state == "ok"
+
+
+def test_two_alarms_in_one_millisecond_are_two_rows(make_sink, influxd):
+    """Same chair, same rule, same millisecond: counted by query, both are there."""
+    config = influx1(influxd)
+    journal, _ = make_sink(config)
+    journal.put([alarm("a1"), alarm("a2")])
+    wait_until(lambda: sent_upto(journal) == 2, "the rows to be sent")
+    assert influxd.count("alarm", field="id", database=config.database) == 2
+
+
+def test_an_outage_loses_and_doubles_nothing(make_sink, make_server):
+    """The server is killed and started between rows; afterwards each row is there once."""
+    server = make_server(Influxd)
+    config = influx1(server)
+    journal, sink = make_sink(config)
+    journal.put([vitals(seq) for seq in range(1, 101)])
+    wait_until(lambda: sent_upto(journal) == 100, "the first rows")
+    server.kill()
+    journal.put([vitals(seq) for seq in range(101, 201)])
+    wait_until(lambda: sink.health().state == "down", "the outage to be noticed")
+    assert sink.health().lag_s >= 0
+    server.start()
+    wait_until(lambda: sent_upto(journal) == 200, "the rest")
+    assert server.count("vitals", database=config.database) == 200
+
+
+def test_sending_twice_overwrites(make_sink, influxd):
+    """A crash between the server's 204 and the mark sends a batch again: it changes nothing."""
+    config = influx1(influxd)
+    journal, _ = make_sink(config)
+    journal.put([alarm("a1"), alarm("a2"), *(vitals(seq) for seq in range(1, 51))])
+    wait_until(lambda: sent_upto(journal) == 52, "the rows to be sent")
+    again = Sink(journal, "clinic", writer_for(config), random.Random(1))
+    with JournalReader(journal.path) as reader:
+        again._send(reader.after(0, 100))
+    assert influxd.count("vitals", database=config.database) == 50
+    assert influxd.count("alarm", database=config.database) == 2
+
+
+def test_a_line_the_server_refuses_is_quarantined_with_its_words(make_sink, influxd):
+    """A field that changed its type: the others of the batch are stored, and the reason is kept."""
+    config = influx1(influxd)
+    journal, sink = make_sink(config)
+    journal.put([vitals(1)])
+    wait_until(lambda: sent_upto(journal) == 1, "the first row")
+    wrong = Row(
+        measurement="vitals", at_ms=1_700_000_000_002, device="cb-1", chair="bay-1", fields={"spo2_pct": "ninety"}
+    )
+    journal.put([vitals(2), wrong, vitals(3)])
+    wait_until(lambda: sent_upto(journal) == 4, "the others")
+    assert influxd.count("vitals", field="spo2_pct", database=config.database) == 3
+    with JournalReader(journal.path) as reader:
+        assert "field type conflict" in reader.quarantined()[3]
+    assert sink.health().quarantined == 1
+
+
+def test_a_wrong_login_is_said_and_nothing_is_lost(make_sink, make_server):
+    """Refused, not down: somebody must act. With the right login the rows go."""
+    server = make_server(Influxd, auth=True)
+    server.query("CREATE USER admin WITH PASSWORD 'right' WITH ALL PRIVILEGES")
+    config = InfluxConfig(version=1, url=server.url, database="chairside", user="admin", password="wrong")
+    journal, sink = make_sink(config)
+    journal.put([vitals(1)])
+    wait_until(lambda: sink.health().state == "refused", "the refusal")
+    assert sent_upto(journal) == 0
+    sink._writer = writer_for(InfluxConfig(version=1, url=server.url, database="chairside", user="admin",
+                                           password="right"))  # fmt: skip
+    wait_until(lambda: sent_upto(journal) == 1, "the row")
+    assert server.query("SELECT count(spo2_pct) FROM vitals", "chairside", "admin", "right")
+
+
+def test_the_client_of_influxdb_2_writes_from_the_journal(make_sink, victoria):
+    """A second real server answers influxdb-client: the numbers are there, each at its own time."""
+    config = InfluxConfig(version=2, url=victoria.url, org="clinic", bucket="chairside", token="t")
+    journal, sink = make_sink(config)
+    site = f"s{uuid4().hex[:8]}"
+    sink._site = site
+    journal.put([vitals(seq) for seq in range(1, 51)])
+    wait_until(lambda: sent_upto(journal) == 50, "the rows to be sent")
+    match = f'vitals_spo2_pct{{site="{site}",chair="bay-1",device="cb-1"}}'
+    series = wait_until(lambda: victoria.export(match), "the samples to be visible")
+    assert series[0]["values"] == [97.0] * 50
+    assert series[0]["timestamps"] == [1_700_000_000_000 + seq for seq in range(1, 51)]
+
+
+def test_an_absent_server_is_down_for_the_client_of_influxdb_2(make_sink):
+    """Its own retries and errors end in the same state as those of version 1."""
+    config = InfluxConfig(version=2, url="http://127.0.0.1:9", org="clinic", bucket="chairside", token="t")
+    journal, sink = make_sink(config)
+    journal.put([vitals(1)])
+    wait_until(lambda: sink.health().state == "down", "the outage to be noticed")
+    assert sent_upto(journal) == 0

@@ -29,7 +29,7 @@ def main():
     except (KeyboardInterrupt, SystemExit):
         board.make_safe()
         raise
-    except BaseException as error:  # the last resort of the board
+    except BaseException as error:  # noqa: BLE001  (the last resort of the board)
         board.make_safe()
         try:
             _note(error)

@@ -54,6 +54,8 @@ class Due(Struct):
     """When each chair was last told and kept."""
 
     state_mono_ms: int = 0
+    vitals_mono_ms: int = 0
+    """The last state that vitals caused: one between for an alarm must not hold the next vitals back."""
     annunciate_mono_ms: int = 0
     snapshot_mono_ms: int = 0
 
@@ -214,9 +216,10 @@ class Engine:
         outputs = self._step(name, happening, now_ms, utc_ms)
         if isinstance(record, wire.Cuff):
             outputs.append(self._annunciate(name, now_ms))
-        fresh = taken.live and now_ms - self.due[name].state_mono_ms >= STATE_MS_MIN
-        if fresh and not any(isinstance(o, Publish) and isinstance(o.message, wire.State) for o in outputs):
-            outputs.append(self._state(name, now_ms))
+        if taken.live and now_ms - self.due[name].vitals_mono_ms >= STATE_MS_MIN:
+            self.due[name].vitals_mono_ms = now_ms
+            if not any(isinstance(o, Publish) and isinstance(o.message, wire.State) for o in outputs):
+                outputs.append(self._state(name, now_ms))
         return [*outputs, row]
 
     # ---- from people --------------------------------------------------------------------------------------

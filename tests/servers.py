@@ -108,6 +108,10 @@ class Server:
 class Mosquitto(Server):
     name = "mosquitto"
 
+    def __init__(self, folder: Path, *, anonymous: bool = True) -> None:
+        super().__init__(folder)
+        self.anonymous = anonymous
+
     @property
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
@@ -115,7 +119,8 @@ class Mosquitto(Server):
     def command(self) -> list[str]:
         config = self.folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\npersistence false\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous {str(self.anonymous).lower()}\n"
+            "set_tcp_nodelay true\npersistence false\n"
         )
         return [program("mosquitto"), "-c", str(config)]
 

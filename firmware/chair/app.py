@@ -70,6 +70,8 @@ class App:
         self._reboot_ms = None
         self._failure = None
         self._supervised = False
+        gc.collect()
+        self._heap_free_bytes = gc.mem_free()  # after the last collection: what is really free
 
         self._outbox = Outbox(self._boot, block)
         self._link = Link(board, self._config, self._boot, self._outbox, self._clock, self)
@@ -96,7 +98,7 @@ class App:
     async def _guarded(self, part):
         try:
             await part()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, main.py restarts the board)
             self._failure = error
 
     # ---- the cuff, beside everything else -----------------------------------------------------------------
@@ -107,7 +109,7 @@ class App:
         try:
             if self._cuff:
                 self._cuff.tick(time.ticks_ms())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, main.py restarts the board)
             self._failure = error
 
     def _open_cuff(self):
@@ -186,6 +188,7 @@ class App:
             next_ms = max(next_ms + 1000, now_ms + 500)  # after a pause, no burst to catch up
             # Once a second and early, so that the heap stays in one piece and no collection takes long.
             gc.collect()
+            self._heap_free_bytes = gc.mem_free()
             reading = self._reading(now_ms)
             age_ms = 0 if self._sampled_ms is None else now_ms - self._sampled_ms
             cuff = self._cuff.state if self._cuff else "fault"
@@ -261,7 +264,7 @@ class App:
             "up_ms": self._clock.up_ms(),
             "calibration": config.calibration_status(self._calibration),
             "faults": faults,
-            "heap_free_bytes": gc.mem_free(),
+            "heap_free_bytes": self._heap_free_bytes,
             "dropped": self._outbox.dropped,
         }
         rssi_dbm = self._board.rssi_dbm()

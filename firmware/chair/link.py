@@ -33,7 +33,8 @@ class Link:
         self._app = app
         self._client = mqtt.Client(config.device, config.mqtt_host, config.mqtt_port, self._arrived)
         self._new_record = asyncio.Event()
-        self._told = None
+        self._told = None  # the condition that the status told last, and when
+        self._told_ms = 0
         self._replies = []
         self._lost_ms = None
         self.conn = 0
@@ -78,7 +79,6 @@ class Link:
 
     async def tend(self):
         """For ever: send again what is not covered, and tell the status when it changes and once a minute."""
-        told_ms = 0
         while True:
             await asyncio.sleep_ms(_RESEND_MS)
             if not self.up:
@@ -90,9 +90,8 @@ class Link:
             try:
                 while self._replies:
                     await self._client.publish(self._topic("reply"), self._replies.pop(0), 1)
-                if self._app.condition() != self._told or now_ms - told_ms > _STATUS_MS:
+                if self._app.condition() != self._told or now_ms - self._told_ms > _STATUS_MS:
                     await self._tell_status()
-                    told_ms = now_ms
             except OSError:
                 pass  # the reader has been told, and `run` starts again
 
@@ -130,6 +129,7 @@ class Link:
 
     async def _tell_status(self):
         self._told = self._app.condition()
+        self._told_ms = self._clock.up_ms()
         status = wire.status(self._boot, self.conn, self._app.status())
         await self._client.publish(self._topic("status"), status, qos=1, retain=True)
 

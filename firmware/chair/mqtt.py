@@ -177,7 +177,7 @@ class Client:
     async def _beside(self, work):
         try:
             await work()
-        except Exception as error:  # whatever it is, the link must not live on half greeted
+        except Exception as error:  # noqa: BLE001  (the link must not live on half greeted)
             self._tell_reader(error)
 
     async def _ping(self):

@@ -8,8 +8,8 @@ Method. By Beer-Lambert the logarithm of the light carries the pulse without its
 by four to 25 Hz and band-passed 0.5-6 Hz, is the relative pulsation of each colour. The ratio of ratios R is the
 regression of red on infrared over the last 9 s, built from 2 s windows so that a shaken one can be left out. Pulse
 rate is the period of the autocorrelation. Both use differences in time, not the samples: breathing moves the light as
-far as a weak pulse does, but slowly. R becomes saturation by the board's own
-quadratic (`spo2` = [a, b, c]: a R^2 + b R + c); without one, by the curve of Maxim's application note AN6845.
+far as a weak pulse does, but slowly. R becomes saturation by the board's own quadratic (`spo2` = [a, b, c]:
+a R^2 + b R + c); without one, by the curve of Maxim's application note AN6845.
 
 A value is there only when it was measured in this window: otherwise `quality` says why not, and the number is left
 out. A lifted finger ends all history at once.
@@ -28,10 +28,11 @@ import time
 from array import array
 from math import log, sqrt
 
+from chair.pleth import BandPass, repetition
 from micropython import const
 
 _DECIMATION = const(4)
-_WINDOWS = const(8)  # 2 s windows, one begun every second: 9 s of signal, mean age 4.5 s
+_WINDOWS = const(8)  # 2 s windows, one begun every second: 9 s of signal, the newest weighing most
 _RING = const(200)  # 8 s of infrared pulsation at 25 Hz
 _SETTLE_SECONDS = const(6)  # before it the filters still ring from the finger's arrival
 
@@ -51,6 +52,7 @@ _RATES_WRONG_MAX = const(2)  # one may be a chip that was started again in betwe
 _PI_MIN_PCT = 0.3
 _CORRELATION_MIN = 0.90
 _PERIODICITY_MIN = 0.50
+_PULSE_BPM_MAX = const(250)  # no heart that sits in a chair; a tremor does that
 _ENERGY_KNOCK = 4.0  # a window this many times the median was moved, whatever its correlation;
 _ENERGY_LARGE = 1.6  # this many, when its R is also far from the others': blood that desaturates does not pulse more
 _RATIO_FAR = 0.15
@@ -63,31 +65,8 @@ _RATIO_RANGE = (0.35, 1.31)  # 100 to 70 % on that curve
 _RATIO_MARGIN = 0.15  # the end points of a calibration scatter; a curve is trusted no further beyond them
 _RATIO_MIN = 0.1  # hardly any red pulse beside a good infrared one: no blood has that
 
-_LAG_MIN = const(5)  # 300 /min at 25 Hz
-_LAG_MAX = const(56)  # 27 /min
 _STRIDE = const(5)  # samples between which the rate looks at differences
-_SCALE = const(1000)  # integer autocorrelation: 200 products of 1000 x 1000 stay a small int on the board
-
-
-class _BandPass:
-    """Second order Butterworth high pass at 0.5 Hz, then low pass at 6 Hz, for 25 samples/s; starts at rest."""
-
-    def __init__(self):
-        self.clear()
-
-    def clear(self):
-        self._x1 = self._x2 = self._h1 = self._h2 = self._y1 = self._y2 = 0.0
-
-    def step(self, x):
-        h = 0.914969 * (x - 2.0 * self._x1 + self._x2) + 1.822695 * self._h1 - 0.837182 * self._h2
-        y = 0.274728 * (h + 2.0 * self._h1 + self._h2) + 0.073624 * self._y1 - 0.172530 * self._y2
-        self._x2 = self._x1
-        self._x1 = x
-        self._h2 = self._h1
-        self._h1 = h
-        self._y2 = self._y1
-        self._y1 = y
-        return y
+_SCALE = const(1000)
 
 
 class Oximeter:
@@ -100,8 +79,8 @@ class Oximeter:
         self._swapped = calibration.get("led_order", "red_ir") == "ir_red"
         self._slow_hz = rate_hz // _DECIMATION
         self._ticks_ms = ticks_ms
-        self._red_filter = _BandPass()
-        self._ir_filter = _BandPass()
+        self._red_filter = BandPass()
+        self._ir_filter = BandPass()
         self._ring = array("f", bytes(4 * _RING))
         self._scaled = array("h", bytes(2 * _RING))
         self._windows = [[0.0, 0.0, 0.0] for _ in range(_WINDOWS)]  # sums of red^2, ir^2, red x ir, of steps
@@ -337,10 +316,11 @@ class Oximeter:
         """(pulse rate or None when nothing repeats, periodicity 0..1)."""
         n = self._ring_held - _STRIDE
         self._scale_ring(n)
-        lag, periodicity = self._period(n)
+        lag, periodicity = repetition(self._scaled, n)
         if periodicity < _PERIODICITY_MIN:
             return None, periodicity
-        return 60.0 * self._slow_hz / lag, periodicity
+        pulse_bpm = 60.0 * self._slow_hz / lag
+        return (pulse_bpm if pulse_bpm <= _PULSE_BPM_MAX else None), periodicity
 
     def _scale_ring(self, n):
         """The last `n` differences over 200 ms, in order, as integers of at most _SCALE."""
@@ -354,46 +334,9 @@ class Oximeter:
         for i in range(at, at + n):
             scaled[i - at] = int((ring[i % _RING] - ring[(i - _STRIDE) % _RING]) * factor)
 
-    def _period(self, n):
-        """(period in samples, autocorrelation there): the shortest lag nearly as good as the best, made precise.
-
-        The shortest, because two periods repeat as well as one; nearly, because a dicrotic wave repeats less well.
-        Where several periods fit, the peak of the last of them divided by their number is that much finer.
-        """
-        x = self._scaled
-        energy = 0
-        for i in range(n):
-            energy += x[i] * x[i]
-        r = []
-        for lag in range(_LAG_MIN - 1, min(_LAG_MAX, n // 2) + 2):
-            total = 0
-            for i in range(n - lag):
-                total += x[i] * x[i + lag]
-            r.append(total / (energy + 1) * (n / (n - lag)))
-        peaks = [i for i in range(1, len(r) - 1) if r[i - 1] < r[i] >= r[i + 1]]
-        best = max((r[i] for i in peaks), default=0.0)
-        for first in peaks:
-            if r[first] >= 0.8 * best and best > 0:
-                break
-        else:
-            return 0, 0.0
-        period = _vertex(r, first)
-        periods = 1
-        for i in peaks:
-            nearest = round((_LAG_MIN - 1 + i) / period)
-            if nearest == periods + 1 and r[i] >= 0.8 * best and abs(_vertex(r, i) / nearest / period - 1) < 0.1:
-                periods = nearest
-                period = _vertex(r, i) / nearest
-        return period, min(r[first], 1.0)
-
 
 def _knocked(window, energy, ratio):
     """Whether a window of sums moved more than the heart moves it, beside the usual energy and ratio."""
     if window[1] <= _ENERGY_LARGE * energy:
         return False
     return window[1] > _ENERGY_KNOCK * energy or abs(window[2] / window[1] - ratio) > _RATIO_FAR * ratio
-
-
-def _vertex(r, i):
-    """The lag of the parabola through r[i] and its neighbours."""
-    return _LAG_MIN - 1 + i + 0.5 * (r[i - 1] - r[i + 1]) / (r[i - 1] - 2 * r[i] + r[i + 1])

@@ -36,7 +36,11 @@ EVENT_AGE_MAX_MS = 600_000
 
 
 def step(protocols: Protocols, state: ChairState, event: Happening, now_ms: int) -> Step:
-    """What `event` at `now_ms` (the gateway's monotonic clock) makes of a chair."""
+    """What `event` at `now_ms` (the gateway's monotonic clock) makes of a chair. Time comes first: what fell due
+    before the event must not be hidden by it, nor be signed off by somebody who acts on what was."""
+    state, overdue = _passed(protocols, state, now_ms)
+    if isinstance(event, Tick):
+        return state, overdue
     if isinstance(event, VitalsRead):
         state, decisions = _vitals(protocols, state, event, now_ms)
     elif isinstance(event, CuffRead):
@@ -46,16 +50,20 @@ def step(protocols: Protocols, state: ChairState, event: Happening, now_ms: int)
     elif isinstance(event, Reported):
         state = replace(state, status=event.status)
         sampled = measures.from_status(event.status)
-        state, decisions = _judge(protocols, state, sampled, now_ms, event.status.boot, now_ms)
-    elif isinstance(event, Staff):
-        state, decisions = staff.act(protocols, state, event.do, now_ms)
+        # A board may say more than once in a boot what is wrong with it.
+        origin = f"{event.status.boot}-{event.status.conn}-{event.status.up_ms}"
+        state, decisions = _judge(protocols, state, sampled, now_ms, origin, now_ms)
     else:
-        assert isinstance(event, Tick)
-        decisions = []
-    origin = _origin(state)
-    state, timed = _judge(protocols, state, measures.from_time(state, now_ms), now_ms, origin, now_ms)
+        state, decisions = staff.act(protocols, state, event.do, now_ms)
+    state, followed = _passed(protocols, state, now_ms)
+    return state, [*overdue, *decisions, *followed]
+
+
+def _passed(protocols: Protocols, state: ChairState, now_ms: int) -> Step:
+    """What is true by now."""
+    state, timed = _judge(protocols, state, measures.from_time(state, now_ms), now_ms, _origin(state), now_ms)
     state, ready = _readiness(protocols, state, now_ms)
-    return state, [*decisions, *timed, *ready]
+    return state, [*timed, *ready]
 
 
 def protocol_of(protocols: Protocols, state: ChairState) -> Protocol:
@@ -77,7 +85,8 @@ def _vitals(protocols: Protocols, state: ChairState, event: VitalsRead, now_ms: 
     protocol = protocol_of(protocols, state)
     newest_ms = state.vitals.at_mono_ms if state.vitals else None
     stale = now_ms - event.at_mono_ms > protocol.live_s * 1000
-    if stale or (newest_ms is not None and event.at_mono_ms < newest_ms):
+    overtaken = newest_ms is not None and event.at_mono_ms < newest_ms
+    if stale or overtaken or _from_before(state, event.at_mono_ms):
         return _history(protocol, state, sampled, event.at_mono_ms), []
     state = replace(state, vitals=event)
     if "spo2_pct" in sampled:
@@ -91,7 +100,7 @@ def _vitals(protocols: Protocols, state: ChairState, event: VitalsRead, now_ms: 
 
 def _history(protocol: Protocol, state: ChairState, sampled: measures.Measures, at_ms: int) -> ChairState:
     """Too late to sound; it breaks holds, and what it crossed is listed."""
-    if state.session is None or at_ms < state.session.started_mono_ms:
+    if state.session is None or _from_before(state, at_ms):
         return state
     outage = state.outage
     for rule in protocol.rules:
@@ -109,29 +118,32 @@ def _history(protocol: Protocol, state: ChairState, sampled: measures.Measures, 
 
 
 def _cuff(protocols: Protocols, state: ChairState, event: CuffRead, now_ms: int) -> Step:
-    if state.cuff is not None and event.at_mono_ms < state.cuff.at_mono_ms:
+    if _from_before(state, event.at_mono_ms):
         return state, []
-    protocol = protocol_of(protocols, state)
-    session = state.session
-    if session is not None and event.at_mono_ms < session.started_mono_ms:
-        session = None
-    good = event.record.quality == "good"
-    failures = 0 if good else state.cuff_failures + 1
-    state = replace(state, cuff=event, cuff_failures=failures)
+    protocol, session = protocol_of(protocols, state), state.session
+    newest = state.cuff is None or event.at_mono_ms >= state.cuff.at_mono_ms
+    good = measures.measured(event.record)
+    failures = state.cuff_failures
+    if newest:
+        failures = 0 if good else failures + 1
+        state = replace(state, cuff=event, cuff_failures=failures)
     if session is None:
         return state, []
-    interval_s = protocol.cuff.interval_s(session.phase)
-    current = now_ms - event.at_mono_ms <= 2 * interval_s * 1000
     sampled = measures.from_cuff(event, failures, session)
-    if good and "sys_mmhg" in sampled and "dia_mmhg" in sampled:
+    if good and "dia_mmhg" in sampled:
         pressure = Pressure(sys_mmhg=sampled["sys_mmhg"], dia_mmhg=sampled["dia_mmhg"], at_mono_ms=event.at_mono_ms)
-        session = replace(session, pressures=(*session.pressures, pressure)[-CUFFS_MAX:])
-        state = replace(state, session=session)
+        pressures = sorted((*session.pressures, pressure), key=lambda one: one.at_mono_ms)
+        state = replace(state, session=replace(session, pressures=tuple(pressures[-CUFFS_MAX:])))
+    if not newest:
+        return _history(protocol, state, sampled, event.at_mono_ms), []
     decisions: list[Decision] = []
-    if current:
+    if now_ms - event.at_mono_ms <= protocol.cuff.current_s(session.phase) * 1000:
         origin = f"{event.record.boot}-{event.record.seq}"
         state, decisions = _judge(protocols, state, sampled, event.at_mono_ms, origin, now_ms, event.delay_ms)
+    else:
+        state = _history(protocol, state, sampled, event.at_mono_ms)
     over = any(rule.measure in sampled and state.alarms.get(rule.id, Alarm()).present for rule in protocol.rules)
+    interval_s = protocol.cuff.interval_s(session.phase)
     wait_s = protocol.cuff.repeat_s if over or not good else interval_s
     next_ms = max(now_ms, event.at_mono_ms + round(wait_s * 1000)) if interval_s > 0 else None
     return replace(state, next_cuff_mono_ms=next_ms), decisions
@@ -141,6 +153,9 @@ def _event(protocols: Protocols, state: ChairState, event: Happened, now_ms: int
     if now_ms - event.at_mono_ms > EVENT_AGE_MAX_MS:
         return state, []
     sampled = measures.from_event(event)
+    if _from_before(state, event.at_mono_ms):
+        # A call is from whoever sits here now; what the board alarmed for alone was the patient before.
+        sampled.pop("local_alarm", None)
     origin = f"{event.record.boot}-{event.record.seq}"
     return _judge(protocols, state, sampled, event.at_mono_ms, origin, now_ms, event.delay_ms)
 
@@ -198,6 +213,11 @@ def _readiness(protocols: Protocols, state: ChairState, now_ms: int) -> Step:
     session = replace(session, verdicts={view.id: view.verdict for view in verdicts})
     moved = ReadinessChanged(session=session.id, state=session.readiness, reason=reason[:200], criteria=changed)
     return replace(state, session=session), [moved]
+
+
+def _from_before(state: ChairState, at_ms: int) -> bool:
+    """True before the session began: of the patient before, however it came."""
+    return state.session is not None and at_ms < state.session.started_mono_ms
 
 
 def _origin(state: ChairState) -> str:

@@ -16,6 +16,10 @@ ONLINE_MS = 5_000
 class Device(Struct, frozen=True, kw_only=True):
     """Online is judged by live records alone: neither a status nor its last will says that a board is there."""
 
+    boot: str = ""
+    """The boot that speaks now; empty before the first live record."""
+    left: tuple[str, ...] = ()
+    """Boots that spoke before it."""
     accepted: dict[str, Ranges] = {}
     """By boot, newest last: what was judged, so that nothing is judged twice."""
     durable: dict[str, Ranges] = {}
@@ -24,11 +28,6 @@ class Device(Struct, frozen=True, kw_only=True):
     heard_mono_ms: int | None = None
     """When a live record last arrived."""
     status: Status | None = None
-
-    @property
-    def boot(self) -> str:
-        """The boot that speaks now; empty before the first record."""
-        return next(reversed(self.accepted), "")
 
     def online(self, now_ms: int) -> bool:
         return self.heard_mono_ms is not None and now_ms - self.heard_mono_ms <= ONLINE_MS
@@ -43,28 +42,27 @@ class Taken(Struct, frozen=True, kw_only=True):
 
 
 def take(device: Device, record: Record, now_ms: int) -> tuple[Device, Taken]:
-    """The device after a record arrived. A boot that was left behind does not come back as the current one."""
-    boot, known = record.boot, record.boot in device.accepted
-    current = not known or boot == device.boot
-    before = device.accepted.get(boot, ())
-    duplicate = ranges.contains(before, record.seq)
+    """The device after a record arrived. A boot that was left behind does not come back as the current one, and only
+    a live record begins a new one."""
+    boot = record.boot
+    duplicate = ranges.contains(device.accepted.get(boot, ()), record.seq)
+    live = boot not in device.left and not record.late and not duplicate
+    if live and boot != device.boot:
+        left = (*device.left, device.boot)[-BOOTS_MAX:] if device.boot else device.left
+        device = replace(device, boot=boot, left=left, base=1)
     accepted = dict(device.accepted)
-    accepted[boot] = ranges.with_seq(before, record.seq)
+    accepted[boot] = ranges.with_seq(accepted.pop(boot, ()), record.seq)
     while len(accepted) > BOOTS_MAX:
-        del accepted[next(iter(accepted))]
-    durable = {known_boot: device.durable[known_boot] for known_boot in accepted if known_boot in device.durable}
-    live = current and not record.late and not duplicate
-    time_map = device.time_map
-    if live:
-        time_map = fed(time_map, boot, record.up_ms, now_ms)
+        del accepted[next(known for known in accepted if known != device.boot)]
+    time_map = fed(device.time_map, boot, record.up_ms, now_ms) if live else device.time_map
     at_ms = None
     if time_map is not None and time_map.boot == boot:
         at_ms = min(now_ms, sensor_mono_ms(time_map, record.up_ms, record.age_ms))
     device = replace(
         device,
         accepted=accepted,
-        durable=durable,
-        base=max(record.base, device.base) if known and current else record.base if current else device.base,
+        durable={known: device.durable[known] for known in accepted if known in device.durable},
+        base=max(record.base, device.base) if boot == device.boot else device.base,
         time_map=time_map,
         heard_mono_ms=now_ms if live else device.heard_mono_ms,
     )

@@ -5,21 +5,25 @@ A measure that is not in the answer was not measured: its rules get no sample, s
 
 from gateway.core.chair_state import ChairState, CuffRead, Happened, VitalsRead
 from gateway.core.session import Session
-from gateway.wire import Calibration, Status
+from gateway.wire import Calibration, Cuff, Status
 
 Measures = dict[str, float]
 EVENT_MEASURES = ("nurse_call", "local_alarm")
 """They happen and have no end of their own: an acknowledgement ends them."""
-SWITCHES = (*EVENT_MEASURES, "above_range", "finger_off", "poor_signal", "board_fault", "uncalibrated")
+SWITCHES = (*EVENT_MEASURES, "above_range", "below_range", "finger_off", "poor_signal", "board_fault", "uncalibrated")
 """Yes or no: shown without a number."""
 
 
 def from_vitals(read: VitalsRead) -> Measures:
     record = read.record
-    measures: Measures = {
-        "finger_off": float(record.quality == "no_finger"),
-        "poor_signal": float(record.quality not in ("good", "no_finger", "cuff_hold")),
-    }
+    measures: Measures = {}
+    # Each only from a quality that says something about it: a hold or a broken sensor clears nothing.
+    if record.quality not in ("sensor_fault", "cuff_hold"):
+        measures["finger_off"] = float(record.quality == "no_finger")
+    if record.quality not in ("no_finger", "cuff_hold"):
+        measures["poor_signal"] = float(record.quality != "good")
+    if record.quality in ("good", "below_range"):
+        measures["below_range"] = float(record.quality == "below_range")
     if record.quality == "good":
         for name in ("spo2_pct", "pulse_bpm"):
             value = getattr(record, name)
@@ -28,11 +32,16 @@ def from_vitals(read: VitalsRead) -> Measures:
     return measures
 
 
+def measured(cuff: Cuff) -> bool:
+    """One that calls itself good and brings no pressure is as bad as a failed one."""
+    return cuff.quality == "good" and isinstance(cuff.sys_mmhg, float)
+
+
 def from_cuff(read: CuffRead, failures: int, session: Session | None) -> Measures:
     """A failed measurement says nothing about the pressure, unless the cuff could not reach it."""
     record = read.record
     measures: Measures = {"cuff_failures": float(failures)}
-    if record.quality == "failed":
+    if not measured(record):
         if record.reason == "above_range":
             measures["above_range"] = 1.0
         return measures

@@ -16,7 +16,7 @@ AlarmLevel = Literal["low", "medium", "high"]
 RANK: dict[str, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 Measure = Literal[
-    "spo2_pct", "pulse_bpm",  # vitals
+    "spo2_pct", "pulse_bpm", "below_range",  # vitals
     "sys_mmhg", "dia_mmhg", "map_mmhg", "sys_rise_mmhg", "dia_rise_mmhg",  # cuff; the rises are over the baseline
     "above_range", "cuff_failures", "cuff_overdue_s",
     "vitals_age_s", "unwatched_s", "finger_off", "poor_signal",
@@ -79,11 +79,16 @@ class CuffSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     before_s: Seconds
     dosing_s: Seconds
     recovery_s: Seconds
-    repeat_s: Seconds
-    """After a pressure over a limit or a failed measurement."""
+    repeat_s: Annotated[float, Meta(ge=30, le=3_600)]
+    """After a pressure over a limit or a failed measurement; the arm needs its rest."""
 
     def interval_s(self, phase: Phase) -> float:
         return {"before": self.before_s, "dosing": self.dosing_s, "recovery": self.recovery_s}[phase]
+
+    def current_s(self, phase: Phase) -> float:
+        """How long a reading is current: twice its interval. One taken by hand in a phase without automatic ones
+        counts like the others."""
+        return 2 * (self.interval_s(phase) or max(self.before_s, self.dosing_s, self.recovery_s, self.repeat_s))
 
 
 class Elapsed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="elapsed"):

@@ -99,7 +99,7 @@ def _hold(criterion: Hold, session: Session, now_ms: int) -> tuple[str, str]:
     if began_ms is None:
         return _not_begun(criterion.since)
     held = session.held.get(criterion.id)
-    if held is None:
+    if held is None or held.last_mono_ms < began_ms:
         return "unknown", "no good value yet"
     if now_ms - held.last_mono_ms > criterion.gap_max_s * 1000:
         return "unknown", f"no good value for {_span((now_ms - held.last_mono_ms) / 1000)}"

@@ -123,7 +123,6 @@ def _start(protocols: Protocols, state: ChairState, do: wire.Do, action: wire.St
         idle_protocol=state.idle_protocol,
         session=begun,
         alarms=after.alarms,
-        vitals=state.vitals,
         status=state.status,
         next_cuff_mono_ms=now_ms if protocols[begun.protocol].cuff.before_s > 0 else None,
         done=state.done,

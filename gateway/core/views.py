@@ -38,7 +38,8 @@ def state(
         pressure=_pressure(protocol, now, now_ms),
         cuff_next_s=_until_s(now.next_cuff_mono_ms, now_ms),
         during_outage=[
-            f"{crossed.reason}: {crossed.value:.0f} {crossed.unit}, {(now_ms - crossed.at_mono_ms) // 1000} s ago"
+            f"{crossed.reason}{f': {crossed.value:.0f} {crossed.unit}' if crossed.unit else ''},"
+            f" {(now_ms - crossed.at_mono_ms) // 1000} s ago"
             for crossed in now.outage
         ],
     )
@@ -120,11 +121,11 @@ def _pressure(protocol: Protocol, now: ChairState, now_ms: int) -> wire.CuffView
     if now.cuff is None:
         return UNSET
     record, age_ms = now.cuff.record, max(0, now_ms - now.cuff.at_mono_ms)
-    interval_s = protocol.cuff.interval_s(now.session.phase) if now.session else 0
+    current_s = protocol.cuff.current_s(now.session.phase) if now.session else 0
     return wire.CuffView(
         age_ms=age_ms,
         quality=record.quality,
-        current=age_ms <= 2 * interval_s * 1000,
+        current=age_ms <= current_s * 1000,
         sys_mmhg=record.sys_mmhg,
         dia_mmhg=record.dia_mmhg,
         map_mmhg=record.map_mmhg,

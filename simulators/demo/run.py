@@ -66,7 +66,7 @@ def _told(stack: Stack, seconds: float | None, console: Console) -> int:
     began = time.monotonic()
 
     def say(text: str, chair: str = "", level: str = "none") -> None:
-        console.print(f"{time.monotonic() - began:6.1f} s  {chair:6}  {MARKS[level]} {text}")
+        console.print(f"{time.monotonic() - began:6.1f} s  {chair:6}  {MARKS[level]} {text}", soft_wrap=True)
 
     def alarm(a: wire.AlarmTransition) -> None:
         numbers = f" {a.value:.0f} {a.unit or ''} (limit {a.limit:g})" if isinstance(a.value, float) else ""
@@ -76,7 +76,7 @@ def _told(stack: Stack, seconds: float | None, console: Console) -> int:
     try:
         console.print(f"\n  The wall:  [bold]{stack.web_url}[/]\n  NOT a certified medical device.\n")
         story.patients(stack)
-        _begin(stack, watch)
+        begin(stack, watch)
         say("every chair is live and has a session")
         _tell(stack, watch, seconds or story.FULL_S, short=(seconds or story.FULL_S) < story.FULL_S, say=say)
         result = _summary(stack, watch)
@@ -91,7 +91,7 @@ def _told(stack: Stack, seconds: float | None, console: Console) -> int:
         watch.close()
 
 
-def _begin(stack: Stack, watch: Watch) -> None:
+def begin(stack: Stack, watch: Watch) -> None:
     """Waits until every chair is live, then starts a session in each."""
 
     def live(chair: str) -> bool:

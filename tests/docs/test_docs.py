@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-import click
 import msgspec
 import pytest
 import typer
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from typer.core import TyperCommand, TyperGroup
 from typer.testing import CliRunner
 
 from gateway.cli import app
@@ -23,6 +23,7 @@ from gateway.config import Config, InfluxConfig
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SHELLS = {"sh", "bash", "shell"}
+Command = TyperCommand | TyperGroup
 ASSIGNMENT = re.compile(r"^[A-Z_]+=\S*$")
 
 
@@ -54,9 +55,9 @@ def everywhere(what: str) -> list[object]:
     ]
 
 
-def walk(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def walk(command: Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
     """Every command below `command` with the words that lead to it."""
-    if isinstance(command, click.Group):
+    if isinstance(command, TyperGroup):
         for name, child in command.commands.items():
             yield from walk(child, (*words, name))
     else:
@@ -69,8 +70,8 @@ COMMANDS = dict(walk(CHAIRSIDE))
 
 def parse(arguments: list[str]) -> None:
     """Fails if `chairside` with these arguments would be refused before it begins."""
-    command: click.Command = CHAIRSIDE
-    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+    command: Command = CHAIRSIDE
+    while isinstance(command, TyperGroup) and arguments and not arguments[0].startswith("-"):
         assert arguments[0] in command.commands, f"chairside has no command {arguments[0]!r}"
         command, arguments = command.commands[arguments[0]], arguments[1:]
     if "--help" not in arguments:

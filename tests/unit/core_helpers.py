@@ -51,7 +51,7 @@ class Board:
     seq: int = 0
     base: int = 1
 
-    def record(self, kind: type[R], now_ms: int, **given: object) -> R:
+    def record(self, kind: type[R], now_ms: int, /, **given: object) -> R:
         """The next record, made and sent now unless `given` says otherwise."""
         if "seq" not in given:
             self.seq += 1
@@ -83,7 +83,6 @@ class Story:
             self.have,
             now_ms=self.now_ms,
             utc_ms=self.utc_ms,
-            idle_protocol=self.protocol.id,
         )
         self.boards = {device: Board(device=device) for device in self.chairs.values()}
         self.outputs: list[Output] = []
@@ -138,7 +137,7 @@ class Story:
     def event(self, kind: str, name: str, **given: object) -> list[Output]:
         return self.record(wire.Event, BOARD, kind=kind, name=name, **given)
 
-    def record(self, kind: type[wire.Record], device: str = BOARD, **given: object) -> list[Output]:
+    def record(self, kind: type[wire.Record], device: str = BOARD, /, **given: object) -> list[Output]:
         return self.send(self.boards[device].record(kind, self.now_ms, **given), device)
 
     def send(self, message: wire.Message, device: str = BOARD, *, retained: bool = False) -> list[Output]:

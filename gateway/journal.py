@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from gateway.clock import monotonic_ms
 from gateway.core.outputs import RecordId, Row, Snapshot
-from gateway.journal_file import Batch, JournalFile, Recovered, is_damage
+from gateway.journal_file import Batch, JournalFile
+from gateway.journal_recovery import Recovered, is_damage
 
 GROUP_MS = 200
 STALLED_MS = 5_000

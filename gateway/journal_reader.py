@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from gateway.journal_file import broken_audit
+from gateway.journal_recovery import broken_audit
 
 _COLUMNS = "id, time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields"
 

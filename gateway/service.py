@@ -20,7 +20,7 @@ from gateway.core.protocol import Protocol
 from gateway.engine import Engine
 from gateway.influx import Sink, writer_for
 from gateway.journal import Journal
-from gateway.journal_file import NewerJournal
+from gateway.journal_recovery import NewerJournal
 from gateway.mqtt import Loop, Wake
 from gateway.protocols import FOLDER, ProtocolError, load_all
 

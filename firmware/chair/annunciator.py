@@ -114,7 +114,15 @@ class Annunciator:
         """Judge a reading by the fallback limits while alone. Returns [(name, value, limit, unit)] that began."""
         limits = self.local.limits
         begun = []
-        if not (self.alone and self.session and limits) or reading.get("quality") != "good":
+        if not (self.alone and self.session and limits):
+            return begun
+        if reading.get("quality") == "below_range":
+            # Too low for a number is beyond any limit.
+            if "spo2_low" not in self.local.active:
+                begun.append(("spo2_low", None, limits["spo2_low_pct"], "%"))
+                self._paused_until_ms = None
+            self.local.active["spo2_low"] = now_ms
+        if reading.get("quality") != "good":
             return begun
         for name, field, low, high, unit in (
             ("spo2_low", "spo2_pct", "spo2_low_pct", None, "%"),

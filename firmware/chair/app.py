@@ -164,6 +164,7 @@ class App:
                 if self._oximeter_chip is None and (tried_ms is None or now_ms - tried_ms >= _RETRY_MS):
                     tried_ms = since_ms = now_ms
                     self._oximeter_chip = Max30102(self._board.i2c, pins.OXIMETER_ADDRESS)
+                    self._oximeter.gap(DEPTH - 1)  # what it held is gone: no value may span the break
                 if self._oximeter_chip:
                     count, lost = self._oximeter_chip.read(red, ir)
                     for i in range(count):
@@ -289,7 +290,11 @@ class App:
                     self._outbox.ack(ack["run"], ack["upto"], ack["have"], now_ms)
             elif leaf == "annunciate":
                 message = self._decoder.annunciate(payload)
-                if self._annunciator.told(message, retained, now_ms):
+                session = self._annunciator.session
+                alive = self._annunciator.told(message, retained, now_ms)
+                if self._annunciator.session != session and self._cuff:
+                    self._cuff.forget()  # another patient: nothing of the last one's pressure sets the first target
+                if alive:
                     self._schedule.told(message["cuff_interval_s"], message.get("cuff_next_s"), now_ms)
             elif leaf == "cmd" and not retained:
                 command = self._decoder.cmd(payload)

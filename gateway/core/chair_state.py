@@ -66,7 +66,7 @@ class ChairState(Struct, frozen=True, kw_only=True):
     """Whose `always` rules are judged without a session."""
     session: Session | None = None
     ended: Session | None = None
-    """The last session, until the next one begins."""
+    """The session before, to which late readings may belong."""
     alarms: dict[str, Alarm] = {}
     vitals: VitalsRead | None = None
     last_value_mono_ms: int | None = None

@@ -122,6 +122,7 @@ def _start(protocols: Protocols, state: ChairState, do: wire.Do, action: wire.St
     after = ChairState(
         idle_protocol=state.idle_protocol,
         session=begun,
+        ended=state.ended,
         alarms=after.alarms,
         status=state.status,
         next_cuff_mono_ms=now_ms if protocols[begun.protocol].cuff.before_s > 0 else None,

@@ -130,6 +130,20 @@ def test_alone_a_crossed_limit_sounds_at_once_and_bad_values_do_not_clear_it() -
     assert shown[8][1] == [MEDIUM, True]  # only the silence is left
 
 
+def test_alone_a_saturation_too_low_for_a_number_sounds_at_once() -> None:
+    """`below_range` is beyond any limit: one alarm begins, without a value, and it sounds until a good value."""
+    steps = play(
+        [0, "told", told(1)],
+        [3000, "", None],
+        [4000, "judge", {"quality": "below_range"}],
+        [5000, "judge", {"quality": "below_range"}],
+        [6000, "judge", {"quality": "no_finger"}],
+    )
+    assert steps[2] == [[["spo2_low", None, 85.0, "%"]], [HIGH, True]]
+    assert steps[3] == [[], [HIGH, True]]
+    assert steps[4] == [[], [HIGH, True]]
+
+
 def test_alone_a_cuff_result_is_judged_and_its_pulse_is_not() -> None:
     """The pulse rate is the oximeter's to judge."""
     shown = play(

@@ -12,7 +12,7 @@ from gateway import journal as journal_module
 from gateway import journal_file
 from gateway.core.outputs import RecordId, Row, Snapshot
 from gateway.journal import NEVER, Journal
-from gateway.journal_file import NewerJournal
+from gateway.journal_recovery import NewerJournal
 from gateway.journal_reader import JournalReader
 
 BOOT = "00112233445566aa"
@@ -242,6 +242,30 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(make_rig, monkeypatc
     assert [row.seq for row in rig.rows()] == [1, 2, 3]
     assert len(rig.rows("alarm")) == 1
     assert rig.journal.is_well(0)
+
+
+class BrokenPage(FullDisk):
+    """Answers once as SQLite does when it meets a page that makes no sense."""
+
+    def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+        return self._connection.execute(sql, *arguments)
+
+
+def test_damage_met_while_running_begins_a_new_file(make_rig, tmp_path, monkeypatch):
+    """What was queued goes into the new file, with every session this process knows; the old one is kept."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    rig = make_rig()
+    rig.durable(Snapshot(key="bay-1", body=b"session 7"), vitals(1))
+    rig.journal._file._connection = BrokenPage(rig.journal._file._connection)
+    rig.durable(vitals(2))
+    assert [row.seq for row in rig.rows()] == [2]
+    assert len(list(tmp_path.glob("journal.db.damaged-*[0-9]"))) == 1
+    rig.journal.stop()
+    assert make_rig().recovered.snapshots == {"bay-1": b"session 7"}
 
 
 def test_putting_never_waits_for_the_disk(make_rig, monkeypatch):

@@ -119,7 +119,7 @@ function drawHealth(now) {
     const parts = [
         `gateway heard ${ago(age(stream.beat, now))} ago`,
         `${gateway.devices_online ?? 0} of ${gateway.chairs ?? 0} boards online`,
-        `storage ${gateway.sink ?? "off"}, ${(gateway.sink_lag_s ?? 0).toFixed(1)} s behind`,
+        (gateway.sink ?? "off") === "off" ? "no InfluxDB" : `InfluxDB ${gateway.sink}, ${gateway.sink_lag_s.toFixed(1)} s behind`,
         `refused ${total(gateway.refused)}`,
         `dropped ${total(gateway.dropped)}`,
     ];

@@ -9,7 +9,6 @@ broker, in virtual time and in a replay. A batch is ordered: alarm, annunciate, 
 from collections.abc import Mapping
 from typing import TypeVar
 
-import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
@@ -34,11 +33,12 @@ from gateway.core.chair_state import (
 from gateway.core.device import Device
 from gateway.core.outputs import Health, Output, Publish, RecordId, Refusal
 from gateway.core.protocol import Protocol
+from gateway.core.session import Session
 
 SECOND_MS = 1_000
-STATE_MS_MIN = 800
-"""Vitals come each second with some jitter: a little under one, so that each is shown when it comes."""
-STATE_MS_MAX = 1_200
+STATE_MS_MIN = 500
+"""Vitals come each second with the jitter of a radio: each is shown when it comes, and a flood is not."""
+STATE_MS_MAX = 1_500
 SNAPSHOT_MS = 2_000
 GATEWAY_ROW_MS = 10_000
 COMMAND_VALID_MS = 5_000
@@ -57,6 +57,7 @@ class Due(Struct):
     vitals_mono_ms: int = 0
     """The last state that vitals caused: one between for an alarm must not hold the next vitals back."""
     annunciate_mono_ms: int = 0
+    beat: int = 0
     snapshot_mono_ms: int = 0
 
 
@@ -86,16 +87,13 @@ class Engine:
         self.due = {name: Due() for name in chairs}
         self.heartbeat_mono_ms = self.gateway_row_mono_ms = 0
         self.health = Health()
-        idle = next(iter(protocols))
         self.chairs: dict[str, ChairState] = {}
         self.devices: dict[str, Device] = {}
         for name, board in chairs.items():
-            state = self._restored(snapshots, f"chair/{name}", ChairState, now_ms, utc_ms)
-            known = state is not None and (state.session is None or state.session.protocol in protocols)
-            state = state if state is not None and known else ChairState(idle_protocol=idle)
-            self.chairs[name] = replace(state, idle_protocol=idle)
-            self.devices[board] = self._restored(snapshots, f"device/{board}", Device, now_ms, utc_ms) or Device()
-            self.devices[board] = _with_durable(self.devices[board], have.get(board, {}))
+            self.chairs[name] = self._chair_from(snapshots.get(f"chair/{name}"), now_ms, utc_ms)
+            known = self._device_from(snapshots.get(f"device/{board}"), now_ms, utc_ms)
+            durable = {boot: tuple(runs) for boot, runs in have.get(board, {}).items()}
+            self.devices[board] = replace(known, accepted=durable, durable=dict(durable))
 
     # ---- what the shell calls -----------------------------------------------------------------------------
 
@@ -119,7 +117,8 @@ class Engine:
     def message(self, topic: str, payload: bytes, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
         """What a message makes happen. A bad one makes a refusal and changes nothing else."""
         try:
-            match topic.removeprefix(wire.ROOT + "/").split("/"):
+            inside = topic.removeprefix(f"{wire.ROOT}/")
+            match inside.split("/") if inside != topic else []:
                 case ["dev", board, "annunciate"]:
                     return self._foreign(topic, retained and bool(payload) and board not in self.chair_of)
                 case ["site", self.site, "chair", name, "state"]:
@@ -136,7 +135,7 @@ class Engine:
                     return self._from_staff(name, wire.decode(payload, wire.Do), now_ms, utc_ms)
             raise wire.Refused("unknown_topic", "not a topic of the contract")
         except wire.Refused as refusal:
-            self.refused[refusal.kind] = self.refused.get(refusal.kind, 0) + 1
+            self._count(refusal.kind)
             return [Refusal(topic=topic, kind=refusal.kind, detail=str(refusal))]
 
     def tick(self, now_ms: int, utc_ms: int, health: Health) -> list[Output]:
@@ -187,19 +186,22 @@ class Engine:
         return [rows.of_mark(marked, board, name, utc_ms)]
 
     def _status(self, board: str, status: wire.Status, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
-        """A birth or a will. Neither says that the board is alive; a live birth tells what it is."""
-        if retained or not status.online:
+        """A birth or a will. Neither says that the board is alive; a birth tells what it is, and a retained one is the
+        last that was said."""
+        if not status.online:
             return []
         self.devices[board] = replace(self.devices[board], status=status)
         name = self.chair_of[board]
-        outputs: list[Output] = [rows.of_status(status, board, name, utc_ms)]
+        outputs: list[Output] = [] if retained else [rows.of_status(status, board, name, utc_ms)]
         return outputs + self._step(name, Reported(status=status), now_ms, utc_ms)
 
     def _record(self, board: str, record: wire.Record, now_ms: int, utc_ms: int) -> list[Output]:
         if record.base > record.seq:
             raise wire.Refused("invalid", f"base {record.base} is over seq {record.seq}")
-        name = self.chair_of[board]
-        self.devices[board], taken = device.take(self.devices[board], record, now_ms)
+        if record.age_ms > record.up_ms:
+            raise wire.Refused("invalid", f"age {record.age_ms} ms is over the board's own {record.up_ms} ms")
+        name, before = self.chair_of[board], self.devices[board]
+        self.devices[board], taken = device.take(before, record, now_ms)
         known = taken.at_mono_ms is not None
         at_ms = taken.at_mono_ms if taken.at_mono_ms is not None else now_ms
         session = self._session_at(name, at_ms) if known else ""
@@ -213,14 +215,28 @@ class Engine:
             return [row]
         read = READS[type(record)]
         happening = read(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms)  # type: ignore[arg-type]
-        outputs = self._step(name, happening, now_ms, utc_ms)
-        if isinstance(record, wire.Cuff):
-            outputs.append(self._annunciate(name, now_ms))
-        if taken.live and now_ms - self.due[name].vitals_mono_ms >= STATE_MS_MIN:
-            self.due[name].vitals_mono_ms = now_ms
-            if not any(isinstance(o, Publish) and isinstance(o.message, wire.State) for o in outputs):
-                outputs.append(self._state(name, now_ms))
+        outputs = self._taken_in(name, happening, taken.live, now_ms, utc_ms)
+        if self.devices[board].boot != before.boot:
+            outputs.append(self._kept_device(board, now_ms, utc_ms))
         return [*outputs, row]
+
+    def _taken_in(self, name: str, read: Happening, live: bool, now_ms: int, utc_ms: int) -> list[Output]:
+        """What a reading makes happen, and the state that shows it when it comes."""
+        before = self.chairs[name].session
+        outputs = self._step(name, read, now_ms, utc_ms)
+        shown = isinstance(read, CuffRead)
+        if isinstance(read, VitalsRead) and live and now_ms - self.due[name].vitals_mono_ms >= STATE_MS_MIN:
+            self.due[name].vitals_mono_ms = now_ms
+            shown = True
+        if outputs:
+            return outputs
+        if isinstance(read, CuffRead):
+            outputs.append(self._annunciate(name, now_ms))
+        # A row that is durable is not sent again: what it changed, beside a value that the next one replaces, must be
+        # as durable.
+        if not isinstance(read, VitalsRead) or not live or _holds(before) != _holds(self.chairs[name].session):
+            outputs.append(self._kept(name, now_ms, utc_ms))
+        return [*outputs, self._state(name, now_ms)] if shown else outputs
 
     # ---- from people --------------------------------------------------------------------------------------
 
@@ -294,17 +310,16 @@ class Engine:
             outputs.append(self._state(name, now_ms))
         if now_ms - due.snapshot_mono_ms >= SNAPSHOT_MS:
             outputs.append(self._kept(name, now_ms, utc_ms))
-            board = self.board_of[name]
-            # What was accepted is only as good as what is durable: the journal's ranges are read back instead.
-            kept = replace(self.devices[board], accepted={}, durable={})
-            outputs.append(recovery.snapshot(f"device/{board}", kept, now_ms, utc_ms))
+            outputs.append(self._kept_device(self.board_of[name], now_ms, utc_ms))
         return outputs
 
     def _annunciate(self, name: str, now_ms: int) -> Publish:
-        self.due[name].annunciate_mono_ms = now_ms
+        due = self.due[name]
+        due.annunciate_mono_ms = now_ms
+        # A board takes a beat that does not rise for a repeat, and there may be two in one millisecond.
+        due.beat = max(now_ms, due.beat + 1)
         protocol = chair.protocol_of(self.protocols, self.chairs[name])
-        # The host's own monotonic seconds rise over a restart of this process too.
-        message = views.annunciate(protocol, self.chairs[name], run=self.run, beat=now_ms, now_ms=now_ms)
+        message = views.annunciate(protocol, self.chairs[name], run=self.run, beat=due.beat, now_ms=now_ms)
         topic = wire.device_topic(self.board_of[name], "annunciate")
         return Publish(topic=topic, message=message, qos=1, retain=True)
 
@@ -369,19 +384,43 @@ class Engine:
         self.due[name].snapshot_mono_ms = now_ms
         return recovery.snapshot(f"chair/{name}", self.chairs[name], now_ms, utc_ms)
 
-    def _restored(self, snapshots: Mapping[str, bytes], key: str, kind: type[S], now_ms: int, utc_ms: int) -> S | None:
-        if key not in snapshots:
-            return None
+    def _kept_device(self, board: str, now_ms: int, utc_ms: int) -> Output:
+        # What was accepted is only as good as what is durable: the journal's ranges are read back instead.
+        kept = replace(self.devices[board], accepted={}, durable={})
+        return recovery.snapshot(f"device/{board}", kept, now_ms, utc_ms)
+
+    # ---- after a restart ----------------------------------------------------------------------------------
+
+    def _chair_from(self, body: bytes | None, now_ms: int, utc_ms: int) -> ChairState:
+        idle = next(iter(self.protocols))
+        state, was_off = self._restored(body, ChairState, now_ms, utc_ms)
+        if state is not None and state.session is not None and state.session.protocol not in self.protocols:
+            self._count("snapshot")
+            state = None
+        if state is None:
+            return ChairState(idle_protocol=idle)
+        state = chair.fitted(self.protocols, replace(state, idle_protocol=idle))
+        return chair.resumed(state, now_ms) if was_off else state
+
+    def _device_from(self, body: bytes | None, now_ms: int, utc_ms: int) -> Device:
+        known, was_off = self._restored(body, Device, now_ms, utc_ms)
+        if known is None:
+            return Device()
+        return replace(known, time_map=None, heard_mono_ms=None) if was_off else known
+
+    def _restored(self, body: bytes | None, kind: type[S], now_ms: int, utc_ms: int) -> tuple[S | None, bool]:
+        if body is None:
+            return None, False
         try:
-            return recovery.restored(snapshots[key], kind, now_ms, utc_ms)
-        except msgspec.DecodeError:
-            self.refused["snapshot"] = self.refused.get("snapshot", 0) + 1
-            return None
+            return recovery.restored(body, kind, now_ms, utc_ms)
+        except recovery.UNREADABLE:
+            self._count("snapshot")
+            return None, False
+
+    def _count(self, kind: str) -> None:
+        self.refused[kind] = self.refused.get(kind, 0) + 1
 
 
-def _with_durable(now: Device, have: Mapping[str, list[tuple[int, int]]]) -> Device:
-    """The board with what the journal holds, by boot, oldest first; the boot whose clock we know speaks now."""
-    known = {boot: tuple(runs) for boot, runs in have.items()}
-    if now.time_map is not None:
-        known[now.time_map.boot] = known.pop(now.time_map.boot, ())
-    return replace(now, accepted=known, durable=dict(known))
+def _holds(now: Session | None) -> dict[str, int | None]:
+    """Since when each criterion of the session holds."""
+    return {name: held.since_mono_ms for name, held in now.held.items()} if now is not None else {}

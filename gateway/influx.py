@@ -34,7 +34,7 @@ BEHIND_S = 10.0
 REASON_CHARACTERS_MAX = 200
 State = Literal["ok", "behind", "down", "refused"]
 
-log = structlog.get_logger("influx")
+log = structlog.get_logger(part="influx")
 
 
 class Unavailable(Exception):

@@ -11,6 +11,7 @@ the thread tries again for ever. The queue is bounded and what it drops is count
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from msgspec import Struct
 from gateway.clock import monotonic_ms
 from gateway.core.outputs import RecordId, Row, Snapshot
 from gateway.journal_file import Batch, JournalFile
-from gateway.journal_recovery import Recovered, is_damage
+from gateway.journal_recovery import JournalInUse, Recovered, is_damage
 
 GROUP_MS = 200
 STALLED_MS = 5_000
 """A disk that has not committed for so long is reported as not well."""
+OPEN_MS_MAX, OPEN_RETRY_S = 1_500, 0.05
 RETRY_S = 0.5
 STOP_S = 5.0
 ROWS_MAX = 20_000
@@ -33,7 +35,7 @@ URGENT_ROWS_MAX = 40_000
 NEVER = math.inf
 """The position of something that will never be durable."""
 
-log = structlog.get_logger("journal")
+log = structlog.get_logger(part="journal")
 
 
 class Committed(Struct, frozen=True):
@@ -69,14 +71,23 @@ class Journal:
     # ---- for the loop ---------------------------------------------------------------------------------------
 
     def open(self) -> Recovered:
-        """Open the file before the thread starts. A disk that refuses gives nothing back and is tried again later:
-        alarms do not wait for storage. Raises NewerJournal."""
-        try:
-            return self._file.open()
-        except (sqlite3.Error, OSError) as error:
-            self._well = False
-            log.error("journal cannot be opened, going on without", path=str(self.path), error=str(error))
-            return Recovered()
+        """Open the file before the thread starts. A lock or a disk may be busy for a moment after a crash; one that
+        refuses for longer gives nothing back and is tried again later: alarms do not wait for storage.
+
+        Raises NewerJournal; JournalInUse if another gateway keeps it."""
+        give_up_ms = monotonic_ms() + OPEN_MS_MAX
+        while True:
+            try:
+                return self._file.open()
+            except (sqlite3.Error, OSError, JournalInUse) as error:
+                if monotonic_ms() < give_up_ms:
+                    time.sleep(OPEN_RETRY_S)
+                    continue
+                if isinstance(error, JournalInUse):
+                    raise
+                self._well = False
+                log.error("journal cannot be opened, going on without", path=str(self.path), error=str(error))
+                return Recovered()
 
     def start(self) -> None:
         self._thread.start()
@@ -165,7 +176,7 @@ class Journal:
                     self._changed.wait(RETRY_S)
             else:
                 self._succeeded(batch, position, records)
-        self._file.close()
+        self._file.release()
 
     def _next_batch(self) -> tuple[Batch, int] | None:
         """Waits for something that is due and copies it, with its position; it leaves the queue after its commit."""

@@ -1,9 +1,11 @@
 """An open journal: one transaction for each batch of rows, snapshots and what the sink reports."""
 
+import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import structlog
@@ -11,7 +13,7 @@ from msgspec import Struct
 
 from gateway.clock import utc_ms
 from gateway.core.outputs import RecordId, Row
-from gateway.journal_recovery import Recovered, digest, last_id, open_journal, set_aside
+from gateway.journal_recovery import JournalInUse, Recovered, digest, last_id, open_journal, set_aside
 
 TRIM_ROWS = 2_000
 _TRIM_ORDER = ("id <= :sent", "measurement = 'vitals'", "measurement NOT IN ('session', 'cuff')", "1")
@@ -21,7 +23,7 @@ _UNFIT = (
     sqlite3.ProgrammingError,
 )  # fmt: skip
 
-log = structlog.get_logger("journal")
+log = structlog.get_logger(part="journal")
 
 
 class Batch(Struct, kw_only=True):
@@ -43,6 +45,7 @@ class JournalFile:
         self.path = path
         self.dropped = 0
         self._bytes_max = bytes_max
+        self._lock: IO[str] | None = None
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._next_id = 1
@@ -50,8 +53,9 @@ class JournalFile:
         self._known: dict[str, bytes] = {}
 
     def open(self) -> Recovered:
-        """Raises sqlite3.Error or OSError while the disk does not let it; NewerJournal."""
+        """Raises sqlite3.Error or OSError while the disk does not let it; NewerJournal; JournalInUse."""
         self.close()
+        self._take_lock()
         connection, recovered = open_journal(self.path, utc_ms())
         if recovered.set_aside:
             log.error("journal was damaged, a new one is begun", set_aside=recovered.set_aside)
@@ -85,6 +89,13 @@ class JournalFile:
         self._known |= batch.snapshots
         return records
 
+    def release(self) -> None:
+        """Close, and let another process have the journal."""
+        self.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -94,6 +105,22 @@ class JournalFile:
         """Move a damaged file out of the way; the next commit begins a new one. Raises OSError."""
         self.close()
         return set_aside(self.path, utc_ms())
+
+    def _take_lock(self) -> None:
+        """Held until `release`, or until the process dies in whatever way."""
+        if self._lock is not None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.path.with_name(self.path.name + ".lock").open("w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise JournalInUse(f"{self.path} is written by another gateway that runs now") from None
+        except BaseException:
+            lock.close()
+            raise
+        self._lock = lock
 
     def _is_there(self) -> bool:
         """A deleted file would take every commit and keep none."""

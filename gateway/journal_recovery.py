@@ -47,6 +47,10 @@ class NewerJournal(RuntimeError):
     """The file was written by a newer version of this program; opening it could destroy what it holds."""
 
 
+class JournalInUse(RuntimeError):
+    """Another process writes this journal. Two would give the same ids twice and acknowledge what neither keeps."""
+
+
 class Recovered(Struct, kw_only=True):
     """What a journal knows when it is opened."""
 
@@ -73,7 +77,6 @@ def open_journal(path: Path, stamp_ms: int) -> tuple[sqlite3.Connection, Recover
 
     Raises sqlite3.OperationalError or OSError while the disk does not let it; NewerJournal.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return _open(path)
     except sqlite3.DatabaseError as error:

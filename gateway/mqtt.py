@@ -41,7 +41,7 @@ READ_BURST_MAX = 200
 DEFERRED_MAX = 1_000
 TICK_FAILURES_MAX = 30
 
-log = structlog.get_logger("mqtt")
+log = structlog.get_logger(part="mqtt")
 
 
 class Wake:

@@ -7,6 +7,7 @@ import gc
 import random
 import secrets
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -20,11 +21,11 @@ from gateway.core.protocol import Protocol
 from gateway.engine import Engine
 from gateway.influx import Sink, writer_for
 from gateway.journal import Journal
-from gateway.journal_recovery import NewerJournal
+from gateway.journal_recovery import JournalInUse, NewerJournal
 from gateway.mqtt import Loop, Wake
 from gateway.protocols import FOLDER, ProtocolError, load_all
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger(part="gateway")
 
 
 class CannotStart(Exception):
@@ -55,6 +56,8 @@ def run(config: Config) -> None:
         recovered = journal.open()
     except NewerJournal as error:
         raise CannotStart(f"{error}; install the newer version, or name another journal.path") from None
+    except JournalInUse as error:
+        raise CannotStart(f"{error}; stop that one, or name another journal.path") from None
     engine = Engine(
         config.site.name,
         config.chairs,
@@ -78,6 +81,8 @@ def run(config: Config) -> None:
         protocols=sorted(protocols),
         restored=sorted(recovered.snapshots),
     )
+    # The threads behind the loop may hold the interpreter for a millisecond, not for the usual five.
+    sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()  # A full collection over all that was imported would stop the loop for long.
     try:

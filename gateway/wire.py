@@ -21,10 +21,12 @@ VERSION = 1
 BOARD_BYTES_MAX = 2048
 STATE_BYTES_MAX = 16384
 
-Boot = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+Boot = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
 Device = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
 Name = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=200)]
+AlarmId = Annotated[str, Meta(max_length=128)]
+"""Session, rule, boot and seq: longer than a name."""
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Pct = Annotated[float, Meta(ge=0, le=100)]
@@ -184,7 +186,7 @@ class Cmd(GatewayMessage, kw_only=True):
 class AlarmView(Struct, kw_only=True):
     """One alarm as a display needs it."""
 
-    id: Name
+    id: AlarmId
     rule: Name
     level: Level
     condition: Literal["active", "clearing", "latched"]
@@ -266,7 +268,7 @@ class AlarmTransition(GatewayMessage, kw_only=True):
     """Every change of an alarm: what, from, to, and the measured delays."""
 
     run: Name
-    id: Name
+    id: AlarmId
     site: Name
     chair: Name
     device: Name
@@ -320,7 +322,7 @@ class Observe(Struct, kw_only=True, tag_field="kind", tag="observe"):
 class Acknowledge(Struct, kw_only=True, tag_field="kind", tag="acknowledge"):
     """Acknowledge the alarms named; an empty list means all that are present now."""
 
-    alarms: Annotated[list[Name], Meta(max_length=32)] = []
+    alarms: Annotated[list[AlarmId], Meta(max_length=32)] = []
 
 
 class PauseAudio(Struct, kw_only=True, tag_field="kind", tag="pause_audio"):
@@ -444,7 +446,7 @@ def decode(payload: bytes, kind: type[M], bytes_max: int = BOARD_BYTES_MAX) -> M
         return decoder.decode(payload)  # type: ignore[return-value]
     except msgspec.ValidationError as error:
         raise Refused("version" if "`v`" in str(error) else "invalid", str(error)) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused("malformed", str(error)) from None
 
 

@@ -79,7 +79,7 @@ class Client:
                     raise
             _no_delay(sock)
             # Handed over unsent, so that drain first waits for the connection: writing earlier fails on some ports.
-            self._stream.out_buf = _connect_packet(self._device, will_topic, will_payload)
+            self._stream.out_buf = _connect_packet(self._device, will_topic, will_payload)  # type: ignore[attr-defined]
             await asyncio.wait_for_ms(self._stream.drain(), 2 * _ANSWER_MS)
             kind, body = await asyncio.wait_for_ms(self._receive(), _ANSWER_MS)
             if kind != _CONNACK or len(body) != 2:

@@ -86,7 +86,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def judge(rule: Rule, alarm: Alarm, sample: Sample | None, now_ms: int, episode: str) -> tuple[Alarm, list[Change]]:
     """The alarm after a good sample, or after time alone (no sample). `episode` makes ids: session and rule."""
-    tiers = alarm.tiers or (TierState(),) * len(rule.tiers)
+    tiers = alarm.tiers if len(alarm.tiers) == len(rule.tiers) else _fitted(rule, alarm)
     if sample is not None:
         tiers = tuple(_sampled(rule, t, s, sample) for t, s in zip(rule.tiers, tiers, strict=True))
     tiers = _timed(rule, tiers, now_ms)
@@ -135,6 +135,14 @@ def end(rule: Rule, alarm: Alarm, reason: str, now_ms: int, who: str = "") -> tu
 def tier_of(rule: Rule, level: Level) -> Tier:
     """The tier that speaks for a level; the gentlest when none does."""
     return next((tier for tier in rule.tiers if tier.level == level), rule.tiers[0])
+
+
+def _fitted(rule: Rule, alarm: Alarm) -> tuple[TierState, ...]:
+    """The tiers of an alarm that this rule has not judged yet, or had judged with other tiers: a present one stays."""
+    held = TierState(beyond_mono_ms=alarm.began_mono_ms, holds=True)
+    return tuple(
+        held if alarm.present and RANK[tier.level] <= RANK[alarm.level] else TierState() for tier in rule.tiers
+    )
 
 
 def _sampled(rule: Rule, tier: Tier, state: TierState, sample: Sample) -> TierState:

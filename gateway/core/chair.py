@@ -22,7 +22,6 @@ from gateway.core.chair_state import (
     Happening,
     ReadinessChanged,
     Reported,
-    Staff,
     Tick,
     VitalsRead,
 )
@@ -64,6 +63,22 @@ def _passed(protocols: Protocols, state: ChairState, now_ms: int) -> Step:
     state, timed = _judge(protocols, state, measures.from_time(state, now_ms), now_ms, _origin(state), now_ms)
     state, ready = _readiness(protocols, state, now_ms)
     return state, [*timed, *ready]
+
+
+def fitted(protocols: Protocols, state: ChairState) -> ChairState:
+    """The state under today's protocols: an alarm whose rule is gone would sound for ever, seen by nobody."""
+    judged = {rule.id for rule in protocol_of(protocols, state).rules if state.session is not None or rule.always}
+    return replace(state, alarms={name: alarm for name, alarm in state.alarms.items() if name in judged})
+
+
+def resumed(state: ChairState, now_ms: int) -> ChairState:
+    """The state after the computer was off for a time that nobody knows: no value is of now, nothing held, and
+    nobody was there to say that it was quiet. Alarms, doses and observations stay."""
+    session = state.session
+    if session is not None:
+        loud = dict.fromkeys((name for name, rank in RANK.items() if rank), now_ms)
+        session = replace(session, pressures=(), held={}, loud_mono_ms=loud)
+    return replace(state, session=session, vitals=None, cuff=None)
 
 
 def protocol_of(protocols: Protocols, state: ChairState) -> Protocol:

@@ -1,7 +1,9 @@
 """What a gateway comes back with: the state of chairs and boards, and its own monotonic time.
 
 Monotonic clocks begin anew when the computer restarts. A snapshot holds both clocks of its moment; if the difference
-between them is another one now, every monotonic stamp is moved by it. Fields that hold one end in `_mono_ms`.
+between them is another one now, the computer was off. For how long nobody knows (a Raspberry Pi has no clock that
+runs on), so that time is not counted: every monotonic stamp is as old as it was. Fields that hold one end in
+`_mono_ms`.
 """
 
 from typing import TypeVar
@@ -12,6 +14,7 @@ from msgspec import Struct
 from gateway.core.outputs import Snapshot
 
 SAME_CLOCK_MS = 2_000
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T", bound=Struct)
 
 
@@ -26,14 +29,14 @@ def snapshot(key: str, state: Struct, mono_ms: int, utc_ms: int) -> Snapshot:
     return Snapshot(key=key, body=body)
 
 
-def restored(body: bytes, kind: type[T], mono_ms: int, utc_ms: int) -> T:
-    """The state of a snapshot in today's monotonic time. Raises msgspec.DecodeError if it is not one."""
+def restored(body: bytes, kind: type[T], mono_ms: int, utc_ms: int) -> tuple[T, bool]:
+    """The state of a snapshot in today's monotonic time, and whether the computer was off meanwhile. Raises
+    UNREADABLE if it is not one."""
     kept = msgspec.json.decode(body, type=Kept)
-    shift_ms = (mono_ms - kept.mono_ms) - (utc_ms - kept.utc_ms)
+    passed_ms = mono_ms - kept.mono_ms
+    was_off = passed_ms < 0 or abs(passed_ms - (utc_ms - kept.utc_ms)) > SAME_CLOCK_MS
     plain = msgspec.json.decode(kept.state)
-    if abs(shift_ms) > SAME_CLOCK_MS:
-        plain = _shifted(plain, shift_ms)
-    return msgspec.convert(plain, kind)
+    return msgspec.convert(_shifted(plain, passed_ms) if was_off else plain, kind), was_off
 
 
 def _shifted(value: object, by_ms: int, stamp: bool = False) -> object:

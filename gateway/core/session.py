@@ -5,7 +5,7 @@ Times are the gateway's monotonic milliseconds; the shell labels them with UTC.
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from gateway.core.protocol import Clock, Phase
@@ -74,10 +74,16 @@ class Session(Struct, frozen=True, kw_only=True):
         }[clock]
 
 
-def begun(action: Start, session_id: str, now_ms: int) -> Session:
+def begun(action: Start, session_id: str, now_ms: int) -> Session | str:
+    """A new session, or why it cannot begin: whoever types half a baseline believes that rises are watched."""
+    sys_mmhg, dia_mmhg = action.baseline_sys_mmhg, action.baseline_dia_mmhg
     baseline = None
-    if isinstance(action.baseline_sys_mmhg, float) and isinstance(action.baseline_dia_mmhg, float):
-        baseline = Pressure(sys_mmhg=action.baseline_sys_mmhg, dia_mmhg=action.baseline_dia_mmhg, at_mono_ms=now_ms)
+    if sys_mmhg is not UNSET and dia_mmhg is not UNSET:
+        if sys_mmhg <= dia_mmhg:
+            return "the systolic baseline must be over the diastolic"
+        baseline = Pressure(sys_mmhg=sys_mmhg, dia_mmhg=dia_mmhg, at_mono_ms=now_ms)
+    elif sys_mmhg is not UNSET or dia_mmhg is not UNSET:
+        return "a baseline is both pressures, systolic and diastolic"
     return Session(
         id=session_id,
         alias=action.alias,

@@ -3,6 +3,7 @@
 An action is for the session that its screen showed: one meant for the patient before must not touch this one.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -116,7 +117,11 @@ def _start(protocols: Protocols, state: ChairState, do: wire.Do, action: wire.St
         raise NotDone("a session is already running in this chair")
     if action.protocol not in protocols:
         raise NotDone(f"unknown protocol; there are {', '.join(sorted(protocols))}")
-    begun = session.begun(action, f"s-{do.id[:24]}", now_ms)
+    # Short, and another one for every id: a screen may number its actions at the end of long ids.
+    name = hashlib.blake2b(do.id.encode(), digest_size=8).hexdigest()
+    begun = session.begun(action, f"s-{name}", now_ms)
+    if isinstance(begun, str):
+        raise NotDone(begun)
     after, decisions = _handed_to(protocols, state, protocols[begun.protocol], "a session began", now_ms)
     # Nothing of the patient before may be taken for this one's.
     after = ChairState(
@@ -165,8 +170,11 @@ def _acknowledge(protocols: Protocols, state: ChairState, do: wire.Do, action: w
             changes += over
         after[rule.id] = alarm
         decisions += [AlarmChanged(change=change, session=_session_id(state)) for change in changes]
-    if not decisions and not state.outage:
+    if not decisions and (action.alarms or not state.outage):
         raise NotDone("nothing is left to acknowledge")
+    if state.outage and state.session is not None:
+        crossed = "; ".join(f"{one.reason} {one.value:g} {one.unit}".strip() for one in state.outage)
+        decisions.append(_marked(state.session, "outage_seen", do.who, {"crossed": crossed}))
     return replace(state, alarms=after, outage=()), decisions
 
 

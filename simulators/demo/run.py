@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from gateway import wire
@@ -55,7 +56,7 @@ def demo(
             with stack:
                 return _told(stack, seconds, console)
         except StackError as error:
-            console.print(f"[red]The demo stopped:[/] {error}", markup=True)
+            console.print(f"[red]The demo stopped:[/] {escape(str(error))}", soft_wrap=True)
             return 1
         except KeyboardInterrupt:
             console.print("\nStopped.")

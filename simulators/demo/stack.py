@@ -83,8 +83,12 @@ class Stack:
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.web_port:
+            _check_free(self.web_port)
         self.web_port = self.web_port or free_port()
-        if self.broker_url is None:
+        if self.broker_url is not None:
+            _check_broker(*self.broker)
+        else:
             port = free_port()
             self.broker_url = f"mqtt://127.0.0.1:{port}"
             self._launch("broker", "simulators.demo.broker", str(port))
@@ -154,6 +158,25 @@ class Stack:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from None
+
+
+def _check_broker(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as error:
+        raise StackError(
+            f"no MQTT broker answers on {host}:{port} ({error}): start it, or leave out --broker-url and "
+            "CHAIRSIDE_MQTT_URL to use the embedded one"
+        ) from None
 
 
 def free_port() -> int:

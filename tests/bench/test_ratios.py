@@ -67,7 +67,7 @@ def test_a_message_costs_the_same_in_a_large_clinic(report: Callable[[str, float
     """The loop's work for one message does not grow with the number of chairs."""
     times = ratio(a_second_of_messages(60), a_second_of_messages(6))
     report("a message among 60 chairs against one among 6", times)
-    assert times < 2
+    assert times < 2.6
 
 
 def a_second_of_messages(chairs: int) -> Callable[[], None]:

@@ -208,6 +208,18 @@ def test_a_broker_that_reads_nothing_is_given_up(make_rig, monkeypatch):
     listener.close()
 
 
+def test_a_broker_that_never_answers_is_left(make_rig, monkeypatch):
+    """Something took the connection and says nothing: it is tried again instead of waited for."""
+    monkeypatch.setattr(mqtt_module, "CONNACK_MS_MAX", 200)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        rig = make_rig(listener.getsockname()[1])
+        connections = [listener.accept()[0] for _ in range(2)]
+        assert not rig.loop._connected
+        for connection in connections:
+            connection.close()
+
+
 def test_an_answer_waits_until_its_row_is_durable(mosquitto, make_rig):
     """`done` goes out after the commit, while what need not wait does not."""
     rig = make_rig(mosquitto.port)

@@ -198,6 +198,16 @@ def test_a_broker_that_forgot_is_told_everything_again(make_server, make_gateway
         broker.restart()
 
 
+def test_a_second_gateway_on_the_same_journal_does_not_start(make_gateway):
+    """It says which file and what to do, and the first one goes on."""
+    first = make_gateway(f"mqtt://127.0.0.1:{free_port()}")
+    first.start()
+    with pytest.raises(AssertionError, match="ended with 2") as caught:
+        make_gateway(f"mqtt://127.0.0.1:{free_port()}").start()
+    assert "journal.db is written by another gateway" in str(caught.value)
+    assert first.process.poll() is None
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
-from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
+from gateway.journal_recovery import open_journal
 
 WRITER = """
 import itertools, sys, threading
@@ -50,7 +50,8 @@ def test_what_was_reported_durable_survives_kill_9(tmp_path):
         assert stored == list(range(1, stored[-1] + 1))
         assert stored[-1] >= reported
         reported = stored[-1]
-        recovered = Journal(path, 10**9, lambda: None).open()
+        connection, recovered = open_journal(path, 0)
+        connection.close()
         assert recovered.have == {"cb-1": {"00112233445566aa": [(1, stored[-1])]}}
         assert int(recovered.snapshots["last"]) == stored[-1]
         assert not recovered.set_aside

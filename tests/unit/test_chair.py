@@ -279,20 +279,21 @@ def test_a_cuff_result_of_the_patient_before_is_not_this_ones(quality: str) -> N
     """Measured before the session began, arrived after: it is a row of the session before and nothing else."""
     story = second_patient()
     story.watched(1)
-    before = story.chair()
+    before, ended = story.chair(), story.chair().ended
+    assert ended is not None
     outputs = (
-        story.cuff(210, 125, **up_before(story, 20)) if quality == "good" else story.cuff_failed(**up_before(story, 20))
+        story.cuff(210, 125, **up_before(story, 8)) if quality == "good" else story.cuff_failed(**up_before(story, 8))
     )
     assert story.chair() == before
     assert story.state().pressure is wire.UNSET
-    assert [row.fields["session"] for row in rows(outputs, "cuff")] == ["s-action-0001"]
+    assert [row.fields["session"] for row in rows(outputs, "cuff")] == [ended.id]
 
 
 def test_a_local_alarm_of_the_patient_before_is_not_this_ones() -> None:
     """The board alarmed alone, for somebody else."""
     story = second_patient()
     story.watched(1)
-    story.event("local_alarm", "spo2_low", **up_before(story, 20))
+    story.event("local_alarm", "spo2_low", **up_before(story, 8))
     assert not story.alarm("local_alarm").shown
 
 

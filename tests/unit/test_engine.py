@@ -75,7 +75,7 @@ def test_a_retained_action_is_refused() -> None:
 
 # ---- bad input ------------------------------------------------------------------------------------------------
 
-GOOD = wire.Vitals(boot=BOOT, seq=7, base=3, up_ms=60_000, quality="good", sqi_pct=95, spo2_pct=97, pulse_bpm=70)
+GOOD = wire.Vitals(boot=BOOT, seq=7, base=3, up_ms=60_000, quality="good", sqi_pct=95.0, spo2_pct=97.0, pulse_bpm=70.0)
 BAD: dict[str, tuple[str, bytes, str]] = {
     "no JSON": (VITALS_TOPIC, b"{", "malformed"),
     "nothing": (VITALS_TOPIC, b"", "malformed"),
@@ -329,23 +329,20 @@ def test_an_ack_covers_only_what_is_durable(chance: random.Random, story: list[s
         link.step(what)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_every_record_arrives_in_the_end(chance: random.Random) -> None:
-    """When the link is well again the outbox empties: nothing is resent for ever."""
-    link = Link(chance)
-    for _ in range(60):
-        link.step(chance.choice(["record", "record", "deliver", "resend", "commit", "second", "crash"]))
-    for _ in range(400):
-        for what in ("resend", "deliver", "commit", "second") if link.outbox else ():
+@pytest.mark.parametrize("seed", range(8))
+def test_every_record_arrives_in_the_end(seed: int) -> None:
+    """However bad it was: what the board still holds is covered after some resending, and nothing is resent for ever."""
+    link = Link(random.Random(seed))
+    for _ in range(120):
+        link.step(link.chance.choice(["record"] * 3 + ["deliver"] * 3 + ["resend", "commit", "second", "crash"]))
+    before = set(link.outbox)
+    assert before
+    for _ in range(1_000):
+        for what in ("record", "deliver", "resend", "deliver", "commit", "second"):
             link.step(what)
-        if not link.outbox:
+        if not before & set(link.outbox):
             return
-        link.record()
-        link.step("deliver")
-        if len(link.outbox) < 12:
-            chance.seed(1)
-    assert len(link.outbox) < 20
+    assert not before & set(link.outbox)
 
 
 def test_an_ack_has_at_most_sixteen_ranges() -> None:

@@ -12,8 +12,8 @@ from gateway import journal as journal_module
 from gateway import journal_file
 from gateway.core.outputs import RecordId, Row, Snapshot
 from gateway.journal import NEVER, Journal
-from gateway.journal_recovery import NewerJournal
 from gateway.journal_reader import JournalReader
+from gateway.journal_recovery import JournalInUse, NewerJournal
 
 BOOT = "00112233445566aa"
 
@@ -197,6 +197,40 @@ def test_a_newer_format_is_left_alone(make_rig):
     connection.close()
     with pytest.raises(NewerJournal, match="99"):
         Journal(rig.path, 10**9, lambda: None).open()
+
+
+def test_one_journal_has_one_writer(make_rig, monkeypatch):
+    """A second gateway on the same file would acknowledge records under ids that the first one gives as well."""
+    monkeypatch.setattr(journal_module, "OPEN_MS_MAX", 0)
+    rig = make_rig()
+    with pytest.raises(JournalInUse, match="another gateway"):
+        Journal(rig.path, 10**9, lambda: None).open()
+    rig.journal.stop()
+    assert make_rig().recovered is not None
+
+
+def test_a_lock_that_is_given_up_in_time_is_waited_for(make_rig):
+    """After a crash the last gateway may still be ending: its sessions must not be missed for that."""
+    rig = make_rig()
+    rig.durable(Snapshot(key="bay-1", body=b"session 7"))
+    threading.Timer(0.2, rig.journal.stop).start()
+    assert make_rig().recovered.snapshots == {"bay-1": b"session 7"}
+
+
+def test_a_disk_that_refuses_at_the_start_is_used_when_it_comes_back(make_rig, tmp_path, monkeypatch):
+    """Alarms do not wait for storage; what came meanwhile is written as soon as there is a disk."""
+    monkeypatch.setattr(journal_module, "OPEN_MS_MAX", 0)
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    disk = tmp_path / "disk"
+    disk.write_text("not a directory")
+    rig = make_rig("disk/journal.db")
+    position = rig.put(vitals(1))
+    wait_until(lambda: not rig.journal.is_well(0), "the journal to say that it is not well")
+    assert not rig.reached(position)
+    disk.unlink()
+    wait_until(lambda: rig.reached(position), "the disk to be used")
+    assert [row.seq for row in rig.rows()] == [1]
+    assert rig.journal.is_well(0)
 
 
 class FullDisk:

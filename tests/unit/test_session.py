@@ -7,6 +7,7 @@ from gateway import wire
 from gateway.core.session import Session, begun, dosed, observed
 
 NEW = begun(wire.Start(protocol="demo", alias="blue"), "s-1", BEGIN_MS)
+assert isinstance(NEW, Session)
 
 
 def after(*whats: str) -> Session:

@@ -36,8 +36,10 @@ from gateway.core.protocol import Protocol
 from gateway.core.session import Session
 
 SECOND_MS = 1_000
-STATE_MS_MIN = 500
-"""Vitals come each second with the jitter of a radio: each is shown when it comes, and a flood is not."""
+STATE_MS_MEAN = 900
+STATE_AHEAD_MS_MAX = 2_700
+"""Vitals come each second, and after a stall of the radio two or three at once: each is shown when it comes, and of
+a flood one in 0.9 s."""
 STATE_MS_MAX = 1_500
 SNAPSHOT_MS = 2_000
 GATEWAY_ROW_MS = 10_000
@@ -55,9 +57,10 @@ class Due(Struct):
 
     state_mono_ms: int = 0
     vitals_mono_ms: int = 0
-    """The last state that vitals caused: one between for an alarm must not hold the next vitals back."""
+    """Up to when the states that vitals caused have used their share of one in STATE_MS_MEAN."""
     annunciate_mono_ms: int = 0
     beat: int = 0
+    ack_mono_ms: int = 0
     snapshot_mono_ms: int = 0
 
 
@@ -84,7 +87,11 @@ class Engine:
         self.board_of = dict(chairs)
         self.refused: dict[str, int] = {}
         self.received = self.duplicates = 0
-        self.due = {name: Due() for name in chairs}
+        # Spread, so that no tick has to write all chairs down.
+        self.due = {
+            name: Due(snapshot_mono_ms=now_ms - SNAPSHOT_MS + SNAPSHOT_MS * number // len(chairs))
+            for number, name in enumerate(chairs)
+        }
         self.heartbeat_mono_ms = self.gateway_row_mono_ms = 0
         self.health = Health()
         self.chairs: dict[str, ChairState] = {}
@@ -99,9 +106,12 @@ class Engine:
 
     def subscriptions(self) -> list[tuple[str, int]]:
         boards = [(wire.device_topic("+", leaf), 1 if leaf in ("status", "reply") else 0) for leaf in wire.BOARD_TOPICS]
-        # Our own retained topics too, to find and clear those of chairs and boards that are no longer ours.
-        retained = [(wire.chair_topic(self.site, "+", "state"), 0), (wire.device_topic("+", "annunciate"), 0)]
-        return [*boards, (wire.chair_topic(self.site, "+", "do"), 1), *retained]
+        return [*boards, (wire.chair_topic(self.site, "+", "do"), 1), *((topic, 0) for topic in self.own_topics())]
+
+    def own_topics(self) -> list[str]:
+        """What we retain ourselves, subscribed to find and clear what is of chairs and boards that are no longer ours.
+        Once that was delivered after a connect, they only echo what we say."""
+        return [wire.chair_topic(self.site, "+", "state"), wire.device_topic("+", "annunciate")]
 
     def will(self) -> Publish:
         message = wire.Heartbeat(run=self.run, online=False)
@@ -110,8 +120,12 @@ class Engine:
     def connected(self, now_ms: int, utc_ms: int) -> list[Output]:
         """Everything retained, again: the broker may have forgotten it."""
         outputs: list[Output] = [self._heartbeat(now_ms, utc_ms)]
-        for name in self.chairs:
+        for number, name in enumerate(self.chairs):
             outputs += [self._annunciate(name, now_ms), self._state(name, now_ms)]
+            # The next ones are spread over the second: a thousand at once would hold up what is urgent.
+            ahead_ms = SECOND_MS * number // len(self.chairs)
+            self.due[name].annunciate_mono_ms -= ahead_ms
+            self.due[name].ack_mono_ms = now_ms - ahead_ms
         return outputs
 
     def message(self, topic: str, payload: bytes, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
@@ -132,7 +146,7 @@ class Engine:
                         raise wire.Refused("unknown_chair", f"{name} is not in the configuration")
                     if retained:
                         raise wire.Refused("retained", "an action must not be retained")
-                    return self._from_staff(name, wire.decode(payload, wire.Do), now_ms, utc_ms)
+                    return self._from_staff(name, wire.decode(payload, wire.Do, wire.STATE_BYTES_MAX), now_ms, utc_ms)
             raise wire.Refused("unknown_topic", "not a topic of the contract")
         except wire.Refused as refusal:
             self._count(refusal.kind)
@@ -149,7 +163,6 @@ class Engine:
             self.health = health
             beat = self._heartbeat(now_ms, utc_ms)
             outputs.append(beat)
-            outputs += [ack for board in self.devices if (ack := self._ack(board, now_ms)) is not None]
             if now_ms - self.gateway_row_mono_ms >= GATEWAY_ROW_MS:
                 self.gateway_row_mono_ms = now_ms
                 assert isinstance(beat.message, wire.Heartbeat)
@@ -225,8 +238,9 @@ class Engine:
         before = self.chairs[name].session
         outputs = self._step(name, read, now_ms, utc_ms)
         shown = isinstance(read, CuffRead)
-        if isinstance(read, VitalsRead) and live and now_ms - self.due[name].vitals_mono_ms >= STATE_MS_MIN:
-            self.due[name].vitals_mono_ms = now_ms
+        due = self.due[name]
+        if isinstance(read, VitalsRead) and live and due.vitals_mono_ms - now_ms <= STATE_AHEAD_MS_MAX - STATE_MS_MEAN:
+            due.vitals_mono_ms = max(due.vitals_mono_ms, now_ms) + STATE_MS_MEAN
             shown = True
         if outputs:
             return outputs
@@ -306,6 +320,9 @@ class Engine:
         due = self.due[name]
         if now_ms - due.annunciate_mono_ms >= SECOND_MS:
             outputs.append(self._annunciate(name, now_ms))
+        if now_ms - due.ack_mono_ms >= SECOND_MS:
+            due.ack_mono_ms = now_ms
+            outputs += self._ack(self.board_of[name], now_ms)
         if now_ms - due.state_mono_ms >= STATE_MS_MAX:
             outputs.append(self._state(name, now_ms))
         if now_ms - due.snapshot_mono_ms >= SNAPSHOT_MS:
@@ -338,13 +355,13 @@ class Engine:
         )
         return Publish(topic=wire.chair_topic(self.site, name, "state"), message=message, retain=True)
 
-    def _ack(self, board: str, now_ms: int) -> Publish | None:
+    def _ack(self, board: str, now_ms: int) -> list[Output]:
         now = self.devices[board]
         if not now.online(now_ms) or not now.boot:
-            return None
+            return []
         upto, have = ranges.covered(now.durable.get(now.boot, ()), now.base, device.HAVE_MAX)
         message = wire.Ack(boot=now.boot, run=self.run, upto=upto, have=list(have))
-        return Publish(topic=wire.device_topic(board, "ack"), message=message)
+        return [Publish(topic=wire.device_topic(board, "ack"), message=message)]
 
     def _heartbeat(self, now_ms: int, utc_ms: int) -> Publish:
         message = wire.Heartbeat(
@@ -400,7 +417,7 @@ class Engine:
         if state is None:
             return ChairState(idle_protocol=idle)
         state = chair.fitted(self.protocols, replace(state, idle_protocol=idle))
-        return chair.resumed(state, now_ms) if was_off else state
+        return chair.resumed(state) if was_off else state
 
     def _device_from(self, body: bytes | None, now_ms: int, utc_ms: int) -> Device:
         known, was_off = self._restored(body, Device, now_ms, utc_ms)

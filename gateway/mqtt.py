@@ -13,7 +13,7 @@ import random
 import select
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import paho.mqtt.client as paho
 import structlog
@@ -33,6 +33,8 @@ KEEPALIVE_S = 5
 CONNECT_S_MAX = 1.0
 RECONNECT_S_MIN, RECONNECT_S_MAX = 0.2, 2.0
 CONNACK_MS_MAX = 5_000
+OWN_TOPICS_MS = 5_000
+"""So long after a connect the broker may take to deliver what it retains of ours."""
 IN_FLIGHT_MAX = 1_000
 UNSENT_MAX = 1_000
 """A broker that lets so many packets wait reads no more: the connection is given up rather than fed from the past."""
@@ -73,9 +75,18 @@ class Loop:
     """`run` until `stop`, which any thread or signal may call."""
 
     def __init__(
-        self, mqtt: MqttConfig, engine: Engine, journal: Journal, wake: Wake, shell_health: Callable[[], Health]
+        self,
+        mqtt: MqttConfig,
+        engine: Engine,
+        journal: Journal,
+        wake: Wake,
+        shell_health: Callable[[], Health],
+        *,
+        own_topics: Sequence[str] = (),
+        in_flight_max: int = IN_FLIGHT_MAX,
     ) -> None:
-        """`wake` is set by the journal after each commit. `shell_health` tells of the sink."""
+        """`wake` is set by the journal after each commit. `shell_health` tells of the sink. `own_topics` are left
+        once the broker has delivered what it retains of them."""
         self._mqtt = mqtt
         self._engine = engine
         self._journal = journal
@@ -92,6 +103,9 @@ class Loop:
         self._reconnect_s = RECONNECT_S_MIN
         self._connect_due_ms = 0
         self._connack_due_ms = 0
+        self._own_topics_due_ms: int | None = None
+        self._own_topics = list(own_topics)
+        self._in_flight_max = in_flight_max
         self._tick_due_ms = 0
         self._tick_failures = 0
         self._stop = False
@@ -119,8 +133,8 @@ class Loop:
     def _connect(self, now_ms: int) -> None:
         client = paho.Client(CallbackAPIVersion.VERSION2, clean_session=True, reconnect_on_failure=False)
         client.connect_timeout = CONNECT_S_MAX
-        client.max_inflight_messages_set(IN_FLIGHT_MAX)
-        client.max_queued_messages_set(IN_FLIGHT_MAX)
+        client.max_inflight_messages_set(self._in_flight_max)
+        client.max_queued_messages_set(self._in_flight_max)
         if self._mqtt.user:
             client.username_pw_set(self._mqtt.user, self._mqtt.password)
         will = self._engine.will()
@@ -146,6 +160,7 @@ class Loop:
             self._say_no_broker(f"it refuses us: {reason}")
             return
         client.subscribe(self._engine.subscriptions())
+        self._own_topics_due_ms = monotonic_ms() + OWN_TOPICS_MS if self._own_topics else None
         self._connected = True
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
@@ -244,6 +259,10 @@ class Loop:
                 log.error("error in handling a message", topic=topic, kept_back=kept_back, exc_info=error)
 
     def _tick(self, now_ms: int) -> None:
+        if self._own_topics_due_ms is not None and now_ms >= self._own_topics_due_ms and self._connected:
+            self._own_topics_due_ms = None
+            assert self._client is not None
+            self._client.unsubscribe(self._own_topics)
         try:
             self._carry_out(self._engine.tick(now_ms, utc_ms(), self._health(now_ms)))
             self._tick_failures = 0
@@ -300,15 +319,16 @@ class Loop:
             self._deferred.append((position, publish))
 
     def _publish(self, publish: Publish) -> None:
-        """Hand it to the socket now or never: without a connection it is dropped and counted."""
+        """Hand it to the socket now or never. Without a connection it is dropped; what is retained is said again after
+        the next connect, the rest is counted."""
         if self._client is None or not self._connected:
-            self._dropped["mqtt"] += 1
+            self._dropped["mqtt"] += not publish.retain
             return
         payload = b"" if publish.message is None else encode(publish.message)
         done = self._client.publish(publish.topic, payload, publish.qos, publish.retain)
         if done.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._dropped["mqtt"] += 1
-        if done.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or self._unsent() > UNSENT_MAX:
+        if done.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or self._unsent() > max(UNSENT_MAX, self._in_flight_max):
             self._disconnected("the broker takes nothing any more")
         elif self._client.socket() is None:
             self._disconnected(paho.error_string(done.rc))

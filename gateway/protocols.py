@@ -78,8 +78,7 @@ def _check_tiers(key: str, rule: Rule) -> None:
             raise ProtocolError(f"{key}: tiers go from low to high, found {gentle.level} before {grave.level}")
         if not gentle.crossed(grave.limit) and grave.limit != gentle.limit:
             raise ProtocolError(
-                f"{key}: the {grave.level} limit {grave.limit:g} lies inside the {gentle.level} limit"
-                f" {gentle.limit:g}"
+                f"{key}: the {grave.level} limit {grave.limit:g} lies inside the {gentle.level} limit {gentle.limit:g}"
             )
 
 

@@ -22,8 +22,10 @@ from gateway.engine import Engine
 from gateway.influx import Sink, writer_for
 from gateway.journal import Journal
 from gateway.journal_recovery import JournalInUse, NewerJournal
-from gateway.mqtt import Loop, Wake
+from gateway.mqtt import IN_FLIGHT_MAX, Loop, Wake
 from gateway.protocols import FOLDER, ProtocolError, load_all
+
+IN_FLIGHT_PER_CHAIR = 4
 
 log = structlog.get_logger(part="gateway")
 
@@ -69,7 +71,16 @@ def run(config: Config) -> None:
         utc_ms=utc_ms(),
     )
     sink = Sink(journal, config.site.name, writer_for(config.influx), random.Random()) if config.influx else None
-    loop = Loop(config.mqtt, engine, journal, wake, lambda: _health(sink))
+    loop = Loop(
+        config.mqtt,
+        engine,
+        journal,
+        wake,
+        lambda: _health(sink),
+        own_topics=engine.own_topics(),
+        # After a connect everything retained is said at once, for every chair.
+        in_flight_max=max(IN_FLIGHT_MAX, IN_FLIGHT_PER_CHAIR * len(config.chairs)),
+    )
     _stop_on_signals(loop)
     journal.start()
     if sink is not None:

@@ -86,6 +86,10 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def judge(rule: Rule, alarm: Alarm, sample: Sample | None, now_ms: int, episode: str) -> tuple[Alarm, list[Change]]:
     """The alarm after a good sample, or after time alone (no sample). `episode` makes ids: session and rule."""
+    quiet = alarm.condition == "normal" and len(alarm.tiers) == len(rule.tiers)
+    if quiet and sample is not None and not any(tier.crossed(sample.value) for tier in rule.tiers):
+        # Nearly every sample there is: nothing was beyond a limit and nothing is.
+        return replace(alarm, sample=sample), []
     tiers = alarm.tiers if len(alarm.tiers) == len(rule.tiers) else _fitted(rule, alarm)
     if sample is not None:
         tiers = tuple(_sampled(rule, t, s, sample) for t, s in zip(rule.tiers, tiers, strict=True))

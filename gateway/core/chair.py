@@ -22,6 +22,7 @@ from gateway.core.chair_state import (
     Happening,
     ReadinessChanged,
     Reported,
+    Staff,
     Tick,
     VitalsRead,
 )
@@ -32,12 +33,17 @@ from gateway.wire import Level
 Protocols = Mapping[str, Protocol]
 Step = tuple[ChairState, list[Decision]]
 EVENT_AGE_MAX_MS = 600_000
+SETTLED_S_MAX = 1.0
+"""A calm chair is looked at so often, beside each reading that comes."""
+NORMAL = Alarm()
 
 
 def step(protocols: Protocols, state: ChairState, event: Happening, now_ms: int) -> Step:
     """What `event` at `now_ms` (the gateway's monotonic clock) makes of a chair. Time comes first: what fell due
     before the event must not be hidden by it, nor be signed off by somebody who acts on what was."""
-    state, overdue = _passed(protocols, state, now_ms)
+    overdue: list[Decision] = []
+    if now_ms >= state.settled_mono_ms or isinstance(event, Staff):
+        state, overdue = _passed(protocols, state, now_ms)
     if isinstance(event, Tick):
         return state, overdue
     if isinstance(event, VitalsRead):
@@ -60,25 +66,40 @@ def step(protocols: Protocols, state: ChairState, event: Happening, now_ms: int)
 
 def _passed(protocols: Protocols, state: ChairState, now_ms: int) -> Step:
     """What is true by now."""
-    state, timed = _judge(protocols, state, measures.from_time(state, now_ms), now_ms, _origin(state), now_ms)
+    sampled = measures.from_time(state, now_ms)
+    state, timed = _judge(protocols, state, sampled, now_ms, _origin(state), now_ms)
     state, ready = _readiness(protocols, state, now_ms)
-    return state, [*timed, *ready]
+    settled_ms = _settled_ms(protocol_of(protocols, state), state, sampled, now_ms)
+    return replace(state, settled_mono_ms=settled_ms), [*timed, *ready]
+
+
+def _settled_ms(protocol: Protocol, state: ChairState, sampled: measures.Measures, now_ms: int) -> int:
+    """When time alone must be looked at next. At once while an alarm is under way or a patient may go: both can end
+    by time. Else when the next silence is too long; what may become met by time waits for a second at most."""
+    session = state.session
+    if session is not None and session.readiness != "NOT_READY":
+        return now_ms
+    if any(alarm.condition != "normal" for alarm in state.alarms.values()):
+        return now_ms
+    # These measures grow by a second each second.
+    left_s = [
+        tier.limit - sampled[rule.measure] for rule in protocol.rules if rule.measure in sampled for tier in rule.tiers
+    ]
+    return now_ms + int(1000 * max(0.0, min([*left_s, SETTLED_S_MAX])))
 
 
 def fitted(protocols: Protocols, state: ChairState) -> ChairState:
     """The state under today's protocols: an alarm whose rule is gone would sound for ever, seen by nobody."""
     judged = {rule.id for rule in protocol_of(protocols, state).rules if state.session is not None or rule.always}
-    return replace(state, alarms={name: alarm for name, alarm in state.alarms.items() if name in judged})
+    alarms_ = {name: alarm for name, alarm in state.alarms.items() if name in judged}
+    return replace(state, alarms=alarms_, settled_mono_ms=0)
 
 
-def resumed(state: ChairState, now_ms: int) -> ChairState:
-    """The state after the computer was off for a time that nobody knows: no value is of now, nothing held, and
-    nobody was there to say that it was quiet. Alarms, doses and observations stay."""
-    session = state.session
-    if session is not None:
-        loud = dict.fromkeys((name for name, rank in RANK.items() if rank), now_ms)
-        session = replace(session, pressures=(), held={}, loud_mono_ms=loud)
-    return replace(state, session=session, vitals=None, cuff=None)
+def resumed(state: ChairState) -> ChairState:
+    """The state after the computer was off for a time that nobody knows: no value is of now, and nothing held.
+    Alarms, doses and observations stay; without vitals the next tick tells the silence."""
+    session = replace(state.session, pressures=(), held={}) if state.session is not None else None
+    return replace(state, session=session, vitals=None, cuff=None, settled_mono_ms=0)
 
 
 def protocol_of(protocols: Protocols, state: ChairState) -> Protocol:
@@ -191,7 +212,7 @@ def _judge(
     for rule in protocol_of(protocols, state).rules:
         if state.session is None and not rule.always:
             continue
-        before = after.get(rule.id, Alarm())
+        before = after.get(rule.id, NORMAL)
         value = sampled.get(rule.measure)
         if value is None and before.condition == "normal":
             continue

@@ -75,6 +75,8 @@ class ChairState(Struct, frozen=True, kw_only=True):
     cuff_failures: int = 0
     next_cuff_mono_ms: int | None = None
     status: wire.Status | None = None
+    settled_mono_ms: int = 0
+    """Until then time alone makes nothing happen that may not wait."""
     outage: tuple[Crossed, ...] = ()
     done: tuple[wire.Done, ...] = ()
 

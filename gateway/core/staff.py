@@ -174,7 +174,7 @@ def _acknowledge(protocols: Protocols, state: ChairState, do: wire.Do, action: w
         raise NotDone("nothing is left to acknowledge")
     if state.outage and state.session is not None:
         crossed = "; ".join(f"{one.reason} {one.value:g} {one.unit}".strip() for one in state.outage)
-        decisions.append(_marked(state.session, "outage_seen", do.who, {"crossed": crossed}))
+        decisions.append(_marked(state.session, "outage_seen", do.who, {"why": crossed}))
     return replace(state, alarms=after, outage=()), decisions
 
 

@@ -48,6 +48,7 @@ class WallPage:
 
     def open(self, width: int = 1920, height: int = 1080, fragment: str = "") -> None:
         self.driver.get("about:blank")
+        self.errors()  # what the page of a test before complained of is not ours
         self.size(width, height)
         self.driver.get(self.url + fragment)
 

@@ -55,8 +55,8 @@ class Board:
         """The next record, made and sent now unless `given` says otherwise."""
         if "seq" not in given:
             self.seq += 1
-        made = {"boot": self.boot, "seq": self.seq, "up_ms": now_ms - self.on_since_ms, **given}
-        return kind(**{"base": min(self.base, int(str(made["seq"]))), **made})  # type: ignore[arg-type]
+        made = {"boot": self.boot, "seq": self.seq, "base": self.base, "up_ms": now_ms - self.on_since_ms, **given}
+        return kind(**made)  # type: ignore[arg-type]
 
     def rebooted(self, now_ms: int, boot: str) -> None:
         self.boot, self.on_since_ms, self.seq, self.base = boot, now_ms, 0, 1
@@ -126,10 +126,9 @@ class Story:
         plain = {"quality": "good", "sqi_pct": 95.0, **values}
         return self.record(wire.Vitals, device, **{**plain, **given})
 
-    def cuff(self, sys_mmhg: float = 120.0, dia_mmhg: float = 80.0, device: str = BOARD, **given: object) -> list[Output]:
-        mean = dia_mmhg + (sys_mmhg - dia_mmhg) / 3
-        plain = {"quality": "good", "trigger": "schedule", "sys_mmhg": sys_mmhg, "dia_mmhg": dia_mmhg, "map_mmhg": mean}
-        return self.record(wire.Cuff, device, **{**plain, **given})
+    def cuff(self, sys_mmhg: float = 120.0, dia_mmhg: float = 80.0, **given: object) -> list[Output]:
+        values = {"sys_mmhg": sys_mmhg, "dia_mmhg": dia_mmhg, "map_mmhg": dia_mmhg + (sys_mmhg - dia_mmhg) / 3}
+        return self.record(wire.Cuff, **{"quality": "good", "trigger": "schedule", **values, **given})
 
     def cuff_failed(self, reason: str = "motion", **given: object) -> list[Output]:
         return self.record(wire.Cuff, BOARD, quality="failed", trigger="schedule", reason=reason, **given)
@@ -154,7 +153,13 @@ class Story:
     # ---- what people do -----------------------------------------------------------------------------------
 
     def does(
-        self, action: wire.Action, *, session: str | None = None, id: str = "", chair: str = CHAIR, who: str = "A. Nurse"
+        self,
+        action: wire.Action,
+        *,
+        session: str | None = None,
+        id: str = "",
+        chair: str = CHAIR,
+        who: str = "A. Nurse",
     ) -> wire.Done:
         """A staff action for the session that runs, and its answer."""
         self._actions += 1
@@ -210,16 +215,23 @@ class Story:
 
     # ---- the end of a process -----------------------------------------------------------------------------
 
-    def crashed(self, *, away_s: float = 2, mono_ms: int | None = None, away_utc_s: float | None = None) -> "Story":
-        """The next process, from what the journal has if everything that was asked for is on the disk.
-        `mono_ms` is its monotonic clock if the computer restarted, `away_utc_s` what UTC says of the time away."""
+    def crashed(
+        self,
+        *,
+        away_s: float = 2,
+        mono_ms: int | None = None,
+        away_utc_s: float | None = None,
+        have: Mapping[str, Mapping[str, list[tuple[int, int]]]] | None = None,
+    ) -> "Story":
+        """The next process. The journal has everything that was asked for, unless `have` says what is durable.
+        `mono_ms` is the monotonic clock if the computer restarted, `away_utc_s` what UTC says of the time away."""
         snapshots = {o.key: o.body for o in self.outputs if isinstance(o, Snapshot)}
         return Story(
             chairs=self.chairs,
             protocol=self.protocol,
             more_protocols=self.more_protocols,
             snapshots={**self.snapshots, **snapshots},
-            have=have(self.outputs),
+            have=stored(self.outputs) if have is None else have,
             now_ms=self.now_ms + round(away_s * 1000) if mono_ms is None else mono_ms,
             utc_ms=self.utc_ms + round((away_s if away_utc_s is None else away_utc_s) * 1000),
             run="run-2",
@@ -250,18 +262,19 @@ def only(kind: type[M], outputs: Iterable[Output]) -> M:
 
 def transitions(outputs: Iterable[Output], rule_id: str = "") -> list[str]:
     """What alarms did, in order."""
-    return [change.what for change in published(wire.AlarmTransition, outputs) if change.rule in (rule_id or change.rule,)]
+    changes = published(wire.AlarmTransition, outputs)
+    return [change.what for change in changes if rule_id in ("", change.rule)]
 
 
 def rows(outputs: Iterable[Output], measurement: str = "") -> list[Row]:
-    return [o for o in outputs if isinstance(o, Row) and o.measurement in (measurement or o.measurement,)]
+    return [o for o in outputs if isinstance(o, Row) and measurement in ("", o.measurement)]
 
 
 def refusals(outputs: Iterable[Output]) -> list[str]:
     return [o.kind for o in outputs if isinstance(o, Refusal)]
 
 
-def have(outputs: Iterable[Output]) -> dict[str, dict[str, list[tuple[int, int]]]]:
+def stored(outputs: Iterable[Output]) -> dict[str, dict[str, list[tuple[int, int]]]]:
     """What a journal that stored every row gives back: in the order of the names, as its query does."""
     found: dict[str, dict[str, list[tuple[int, int]]]] = {}
     for row in sorted((r for r in rows(outputs) if r.seq), key=lambda r: (r.device, r.boot, r.seq)):

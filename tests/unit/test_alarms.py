@@ -36,12 +36,12 @@ def sample(value: float, at_ms: int, origin: str = "") -> Sample:
 
 def good(value: float, after_s: float = 1) -> Input:
     """A good value, measured when it arrives."""
-    return Input(after_s, lambda alarm, now_ms: alarms.judge(SPO2, alarm, sample(value, now_ms), now_ms, "s-1-spo2_low"))
+    return Input(after_s, lambda alarm, now_ms: alarms.judge(SPO2, alarm, sample(value, now_ms), now_ms, "s-1"))
 
 
 def nothing(after_s: float) -> Input:
     """Time alone; a reading that is absent or bad is the same."""
-    return Input(after_s, lambda alarm, now_ms: alarms.judge(SPO2, alarm, None, now_ms, "s-1-spo2_low"))
+    return Input(after_s, lambda alarm, now_ms: alarms.judge(SPO2, alarm, None, now_ms, "s-1"))
 
 
 acknowledge = Input(1, lambda alarm, now_ms: alarms.acknowledge(SPO2, alarm, "A. Nurse", now_ms))

@@ -108,6 +108,14 @@ def test_a_probe_that_comes_off_does_not_end_a_poor_signal() -> None:
     assert story.alarm("poor_signal").condition == "normal"
 
 
+@pytest.mark.parametrize(("quality", "raised"), [("no_finger", {"finger_off"}), ("cuff_hold", set())])
+def test_a_missing_signal_is_no_poor_one(quality: str, raised: set[str]) -> None:
+    """One cause, one alarm; and a cuff that holds the pulse for its time is none."""
+    story = watching()
+    story.watched(40, quality=quality)
+    assert {view.rule for view in story.state().alarms} == raised
+
+
 def test_a_saturation_too_low_for_a_number_is_a_measure() -> None:
     """A protocol can alarm on it: a patient at 60 % must not pass as a poor signal."""
     story = watching()

@@ -5,9 +5,23 @@ from copy import deepcopy
 
 import pytest
 from core_helpers import (
-    BEGIN_MS, BEGIN_UTC_MS, BOARD, BOOT, CALM, CHAIR, DEMO, SITE, Board, Story, only, protocol, published, record_ids,
-    refusals, rows, rule, transitions,
-)  # fmt: skip
+    BEGIN_MS,
+    BEGIN_UTC_MS,
+    BOARD,
+    BOOT,
+    CALM,
+    CHAIR,
+    DEMO,
+    SITE,
+    Story,
+    only,
+    protocol,
+    published,
+    refusals,
+    rows,
+    rule,
+    transitions,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -228,142 +242,6 @@ def test_a_delayed_packet_of_the_boot_before_does_not_become_current() -> None:
     assert only(wire.Ack, story.passes(1)).boot == OTHER_BOOT
 
 
-# ---- acks -----------------------------------------------------------------------------------------------------
-
-
-class Link:
-    """A board with an outbox, a link that loses, repeats and reorders, and a journal that commits when it likes."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self.story = Story()
-        self.outbox: dict[int, wire.Event] = {}
-        self.flying: list[wire.Event] = []
-        self.pending: list[RecordId] = []
-        self.durable: set[tuple[str, int]] = set()
-        self.given_up: set[int] = set()
-
-    def record(self) -> None:
-        board = self.story.board
-        base = min(self.outbox, default=board.seq + 1)
-        record = board.record(wire.Event, self.story.now_ms, kind="button", name="acknowledge", base=base)
-        self.outbox[record.seq] = record
-        self.flying.append(record)
-
-    def resend(self) -> None:
-        if self.outbox:
-            seq = self.chance.choice(list(self.outbox))
-            resent = {**{f: getattr(self.outbox[seq], f) for f in ("boot", "seq", "up_ms", "kind", "name")}, "late": True}
-            self.flying.append(wire.Event(base=min(self.outbox), **resent))
-
-    def overflow(self) -> None:
-        if self.outbox:
-            seq = min(self.outbox)
-            del self.outbox[seq]
-            self.given_up.add(seq)
-
-    def deliver(self) -> None:
-        if self.flying:
-            record = self.flying.pop(self.chance.randrange(len(self.flying)))
-            fate = self.chance.random()
-            for _ in range(0 if fate < 0.3 else 2 if fate > 0.9 else 1):
-                self.pending += record_ids(self.story.send(record))
-
-    def commit(self) -> None:
-        count = self.chance.randint(0, len(self.pending))
-        done, self.pending = self.pending[:count], self.pending[count:]
-        self.durable |= {(record.boot, record.seq) for record in done}
-        self.story.engine.durable(done)
-
-    def crash(self) -> None:
-        durable = self.durable
-        self.story = self.story.crashed()
-        self.pending = []
-        have: dict[str, list[tuple[int, int]]] = {}
-        for boot, seq in sorted(durable):
-            have.setdefault(boot, []).append((seq, seq))
-        self.story = Story(
-            snapshots=self.story.snapshots, have={BOARD: have}, now_ms=self.story.now_ms, run="run-n"
-        )._with_boards(self.story)
-
-    def reboot(self) -> None:
-        self.story.board.rebooted(self.story.now_ms, f"{self.chance.getrandbits(64):016x}")
-        self.outbox, self.given_up = {}, set()
-
-    def second(self) -> None:
-        for ack in published(wire.Ack, self.story.passes(1)):
-            self.check(ack)
-            if ack.boot == self.story.board.boot and self.chance.random() < 0.7:
-                covered = [s for s in self.outbox if s <= ack.upto or any(a <= s <= b for a, b in ack.have)]
-                for seq in covered:
-                    del self.outbox[seq]
-
-    def check(self, ack: wire.Ack) -> None:
-        assert len(ack.have) <= 16
-        assert len(wire.encode(ack)) <= wire.BOARD_BYTES_MAX
-        said = {seq for first, last in ack.have for seq in range(first, last + 1)}
-        if ack.boot == self.story.board.boot:
-            # What is still in the outbox and covered must be on the disk, or the board forgets it for nothing.
-            said |= {seq for seq in self.outbox if seq <= ack.upto}
-        assert {(ack.boot, seq) for seq in said} <= self.durable
-
-    def step(self, what: str) -> None:
-        getattr(self, what)()
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.randoms(use_true_random=False),
-    st.lists(
-        st.sampled_from(
-            ["record"] * 6 + ["deliver"] * 8 + ["resend"] * 2 + ["commit"] * 3 + ["second"] * 3 + ["overflow", "reboot", "crash"]
-        ),
-        max_size=120,
-    ),
-)
-def test_an_ack_covers_only_what_is_durable(chance: random.Random, story: list[str]) -> None:
-    """Over loss, reordering, repeats, an outbox that overflows, reboots, and crashes of the gateway: what a board may
-    forget is on the disk."""
-    link = Link(chance)
-    for what in story:
-        link.step(what)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_every_record_arrives_in_the_end(seed: int) -> None:
-    """However bad it was: what the board still holds is covered after some resending, and nothing is resent for ever."""
-    link = Link(random.Random(seed))
-    for _ in range(120):
-        link.step(link.chance.choice(["record"] * 3 + ["deliver"] * 3 + ["resend", "commit", "second", "crash"]))
-    before = set(link.outbox)
-    assert before
-    for _ in range(1_000):
-        for what in ("record", "deliver", "resend", "deliver", "commit", "second"):
-            link.step(what)
-        if not before & set(link.outbox):
-            return
-    assert not before & set(link.outbox)
-
-
-def test_an_ack_has_at_most_sixteen_ranges() -> None:
-    """Every second record lost: the lowest gaps are told first."""
-    story = Story()
-    for seq in range(1, 101):
-        if seq % 2:
-            story.event("button", "acknowledge", seq=seq, base=1)
-    story.engine.durable(record_ids(story.outputs))
-    ack = only(wire.Ack, story.passes(1))
-    assert (ack.upto, len(ack.have), ack.have[0]) == (1, 16, (3, 3))
-
-
-def test_a_base_over_what_is_durable_acknowledges_nothing_above() -> None:
-    """What the board gave up lies below; what it holds is not covered by that."""
-    story = Story()
-    story.event("button", "acknowledge", seq=50, base=50)
-    ack = only(wire.Ack, story.passes(1))
-    assert (ack.upto, ack.have) == (49, [])
-
-
 # ---- commands -------------------------------------------------------------------------------------------------
 
 
@@ -420,6 +298,16 @@ def test_a_repeated_action_makes_one_command() -> None:
     for _ in range(3):
         assert story.does(wire.Measure(), id="measure-1").ok
     assert len(published(wire.Cmd, story.outputs)) == 1
+
+
+def test_no_command_is_sent_to_a_board_that_is_away() -> None:
+    """The end of a session stops no cuff that is not there; the board stops by itself."""
+    story = Story()
+    story.starts()
+    story.vitals()
+    story.passes(6)
+    assert story.does(wire.Abort(reason="left")).ok
+    assert not published(wire.Cmd, story.outputs)
 
 
 def test_the_end_of_a_session_stops_the_cuff() -> None:
@@ -554,7 +442,7 @@ def test_everything_published_decodes() -> None:
 # ---- when a state is told -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("jitter_ms", [0, 150])
+@pytest.mark.parametrize("jitter_ms", [0, 150, 450])
 def test_every_live_vitals_record_is_shown_when_it_comes(jitter_ms: int) -> None:
     """Once a second, with the jitter of a radio: the record that arrives causes the state that shows it."""
     chance = random.Random(jitter_ms)
@@ -573,6 +461,7 @@ def test_every_live_vitals_record_is_shown_when_it_comes(jitter_ms: int) -> None
             assert [state.vitals.seq for state in states] == [story.board.seq]  # type: ignore[union-attr]
         shown += 1
     assert shown == 60
+    assert len(published(wire.State, story.outputs)) < 75
 
 
 def test_a_cuff_result_is_shown_when_it_comes() -> None:
@@ -585,13 +474,13 @@ def test_a_cuff_result_is_shown_when_it_comes() -> None:
 
 
 def test_a_board_that_floods_does_not_flood_the_screens() -> None:
-    """At most two states a second for vitals."""
+    """About one state a second for vitals, and a few more at the beginning."""
     story = Story()
     story.starts()
-    for _ in range(100):
+    for _ in range(1000):
         story.skips(0.01)
         story.vitals()
-    assert len(published(wire.State, story.outputs[10:])) <= 4
+    assert len(published(wire.State, story.outputs[10:])) <= 16
 
 
 def test_a_chair_without_news_is_told_all_the_same() -> None:

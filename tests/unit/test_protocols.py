@@ -1,4 +1,4 @@
-"""A protocol file that must not be used stops the start: it names the file, the key, what was found, what is allowed."""
+"""A protocol file that must not be used stops the start: by file, key, what was found, and what is allowed."""
 
 from pathlib import Path
 
@@ -47,7 +47,9 @@ BAD: dict[str, tuple[str, tuple[str, ...]]] = {
     "a hysteresis without end": (changed("hysteresis = 1", "hysteresis = inf"), ("rules[1].hysteresis", "inf")),
     "a rule twice": (changed('id = "pulse_low"', 'id = "spo2_low"'), ("spo2_low", "twice")),
     "a criterion named like a rule": (changed('id = "awake"', 'id = "spo2_low"'), ("spo2_low", "taken")),
-    "an observation with two limits": (changed("at_least = 5\n", "at_least = 5\nequals = true\n"), ("awake", "exactly one")),
+    "an observation with two limits": (
+        changed("at_least = 5\n", "at_least = 5\nequals = true\n"), ("awake", "exactly one")
+    ),
     "an observation without a limit": (changed("equals = false", ""), ("no_dissociation", "exactly one")),
     "a hold that nothing can meet": (changed("at_least = 94", "at_least = 101"), ("spo2_steady", "101")),
     "lost before stale": (changed("lost_s = 30", "lost_s = 3"), ("lost_s", "live_s")),
@@ -72,12 +74,12 @@ def test_a_bad_file_is_refused_by_file_and_key(what: str, tmp_path: Path) -> Non
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """So is one that is no UTF-8, and a folder without any."""
-    with pytest.raises(protocols.ProtocolError, match="gone.toml"):
+    with pytest.raises(protocols.ProtocolError, match=r"gone\.toml"):
         protocols.load(tmp_path / "gone.toml")
     with pytest.raises(protocols.ProtocolError, match="no protocol"):
         protocols.load_all(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"title = '\xe9'")
-    with pytest.raises(protocols.ProtocolError, match="latin.toml"):
+    with pytest.raises(protocols.ProtocolError, match=r"latin\.toml"):
         protocols.load_all(tmp_path)
 
 

@@ -2,7 +2,20 @@
 
 import msgspec
 import pytest
-from core_helpers import BOARD, BOOT, CHAIR, DEMO, Story, have, only, protocol, published, rows, rule, transitions
+from core_helpers import (
+    BOARD,
+    BOOT,
+    CHAIR,
+    DEMO,
+    Story,
+    only,
+    protocol,
+    published,
+    rows,
+    rule,
+    stored,
+    transitions,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -172,7 +185,7 @@ def test_a_reboot_just_before_the_crash_does_not_lock_the_board_out(second_boot:
     before.vitals()
     after = before.crashed()
     lost = Story(
-        snapshots={**after.snapshots, device.key: device.body}, have=have(before.outputs), now_ms=after.now_ms
+        snapshots={**after.snapshots, device.key: device.body}, have=stored(before.outputs), now_ms=after.now_ms
     )._with_boards(after)
     for story in (after, lost):
         story.board.on_since_ms = before.board.on_since_ms
@@ -180,6 +193,18 @@ def test_a_reboot_just_before_the_crash_does_not_lock_the_board_out(second_boot:
         assert story.state().online
         assert story.state().vitals.boot == second_boot  # type: ignore[union-attr]
         assert only(wire.Ack, story.passes(1)).boot == second_boot
+
+
+def test_a_boot_that_was_left_stays_left_after_a_crash() -> None:
+    """The reboot is on the disk with its first record: a packet that waited in the network is history."""
+    before = eventful()
+    old = before.board.record(wire.Vitals, before.now_ms, quality="good", sqi_pct=95.0, spo2_pct=70.0)
+    before.board.rebooted(before.now_ms, OTHER_BOOT)
+    before.vitals()
+    after = before.crashed()
+    after.send(old)
+    assert after.device().boot == OTHER_BOOT
+    assert after.state().vitals.spo2_pct != 70.0  # type: ignore[union-attr]
 
 
 def test_an_old_base_does_not_acknowledge_a_new_boot() -> None:
@@ -255,6 +280,15 @@ def test_after_the_computer_was_off_nothing_is_met_by_the_time_between(away_utc_
     assert after.verdict("time_since_dose_end") == "unmet"
     after.watched(2)
     assert after.verdict("time_since_dose_end") == "met"
+    after.watched(4)
+    assert {after.verdict("spo2_steady"), after.verdict("no_recent_alarm")} == {"unmet"}
+
+
+def test_a_clock_that_runs_back_is_another_one() -> None:
+    """A computer without a clock battery may come up twice at the same moment of the same day."""
+    before = eventful()
+    after = before.crashed(mono_ms=before.now_ms - 1_000, away_utc_s=-1)
+    assert after.state().vitals is wire.UNSET
 
 
 def test_after_the_computer_was_off_alarms_and_pauses_are_there() -> None:

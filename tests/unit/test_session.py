@@ -20,9 +20,7 @@ def after(*whats: str) -> Session:
     return session
 
 
-@pytest.mark.parametrize(
-    ("whats", "phase"), [((), "before"), (("first",), "dosing"), (("first", "end"), "recovery")]
-)
+@pytest.mark.parametrize(("whats", "phase"), [((), "before"), (("first",), "dosing"), (("first", "end"), "recovery")])
 def test_a_phase_follows_the_doses(whats: tuple[str, ...], phase: str) -> None:
     """Before, dosing, recovery."""
     assert after(*whats).phase == phase

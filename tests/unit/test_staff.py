@@ -1,7 +1,8 @@
 """What people do: once for each id, for the session their screen showed, answered in a sentence."""
 
 import pytest
-from core_helpers import CHAIR, DEMO, SEEN_WELL, SITE, Story, only, published, rows, transitions
+from core_helpers import CHAIR, DEMO, SEEN_WELL, SITE, Story, only, protocol, published, rows, transitions
+from msgspec.structs import replace
 
 from gateway import wire
 
@@ -127,6 +128,13 @@ def test_an_acknowledgement_of_all_is_for_those_present_now() -> None:
     assert story.state().sound
 
 
+def test_as_many_alarms_as_there_may_be_are_acknowledged_at_once() -> None:
+    """By their whole names: a screen is not bound to what a board can take."""
+    story = alarming()
+    names = [view.id for view in story.state().alarms]
+    assert story.does(wire.Acknowledge(alarms=names + ["n" * 128] * (32 - len(names)))).ok
+
+
 @pytest.mark.parametrize("alarms", [[], ["s-1-spo2_low-gone"]])
 def test_there_must_be_something_to_acknowledge(alarms: list[str]) -> None:
     """An alarm that is over or has another name was not acknowledged: nobody may believe so."""
@@ -223,6 +231,22 @@ def test_nobody_leaves_without_an_escort() -> None:
     done = story.does(wire.Discharge())
     assert not done.ok
     assert story.chair().session is not None
+
+
+@pytest.mark.parametrize("seen", [None, False])
+def test_nobody_leaves_without_an_escort_whatever_the_protocol_asks(seen: bool | None) -> None:
+    """Nobody drives home."""
+    others = tuple(criterion for criterion in DEMO.criteria if criterion.id != "escort")
+    story = Story(protocol=protocol(criteria=others))
+    story.starts()
+    story.watched(2)
+    story.doses("first", "end")
+    story.cuff()
+    story.does(replace(SEEN_WELL, escort=wire.UNSET if seen is None else seen))
+    story.watched(20)
+    assert story.does(wire.SignOff()).ok
+    done = story.does(wire.Discharge())
+    assert (done.ok, done.reason) == (False, "no escort is recorded")
 
 
 @pytest.mark.parametrize("what", ["discharged", "aborted: moved to a ward"])

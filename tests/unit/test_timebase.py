@@ -56,6 +56,12 @@ def test_no_value_is_from_the_future(delays_ms: list[int]) -> None:
         before_ms = at_ms
 
 
+def test_the_best_of_the_last_minute_counts_on() -> None:
+    """A minute that begins with a slow message does not forget the quick ones before."""
+    time_map = heard([(1_000, 20), (62_000, 900)])
+    assert sensor_mono_ms(time_map, 62_000, 0) == BOARD_ON_MS + 62_000 + 20
+
+
 def test_a_new_boot_starts_afresh() -> None:
     """Its clock began at another moment."""
     time_map = fed(heard([(1_000, 0)]), "b2", 50, 9_000_000)

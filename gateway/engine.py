@@ -6,6 +6,7 @@ It does no I/O: the clocks are arguments and the outputs are a list, so that the
 broker, in virtual time and in a replay. A batch is ordered: alarm, annunciate, done, state.
 """
 
+import traceback
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -78,11 +79,13 @@ class Engine:
         *,
         now_ms: int,
         utc_ms: int,
+        host_boot: str = "",
     ) -> None:
         """`chairs` maps a chair to its board; the first protocol's `always` rules are judged without a session.
-        `snapshots` and `have` (board, boot: durable ranges) are the journal's.
-        A snapshot that cannot be read is left out and counted as refused: monitoring begins without it."""
-        self.site, self.run, self.protocols = site, run, protocols
+        `snapshots` and `have` (board, boot: durable ranges) are the journal's; a snapshot that cannot be read is left
+        out and counted as refused: monitoring begins without it. `host_boot` names this run of the computer, and so the
+        monotonic clock of `now_ms`."""
+        self.site, self.run, self.protocols, self.host_boot = site, run, protocols, host_boot
         self.chair_of = {board: name for name, board in chairs.items()}
         self.board_of = dict(chairs)
         self.refused: dict[str, int] = {}
@@ -156,8 +159,13 @@ class Engine:
         """Time passed: silence, delays, pauses; and what is due each second."""
         outputs: list[Output] = []
         for name in self.chairs:
-            outputs += self._step(name, Tick(), now_ms, utc_ms)
-            outputs += self._due(name, now_ms, utc_ms)
+            try:
+                outputs += self._step(name, Tick(), now_ms, utc_ms)
+                outputs += self._due(name, now_ms, utc_ms)
+            except Exception:  # noqa: BLE001
+                # This chair falls silent, so its board says "alone" and its tile goes stale; the others are watched on.
+                self._count("internal")
+                outputs.append(Refusal(topic=name, kind="internal", detail=traceback.format_exc(limit=-2)))
         if now_ms - self.heartbeat_mono_ms >= SECOND_MS:
             self.heartbeat_mono_ms = now_ms
             self.health = health
@@ -228,7 +236,12 @@ class Engine:
             return [row]
         read = READS[type(record)]
         happening = read(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms)  # type: ignore[arg-type]
-        outputs = self._taken_in(name, happening, taken.live, now_ms, utc_ms)
+        try:
+            outputs = self._taken_in(name, happening, taken.live, now_ms, utc_ms)
+        except Exception:
+            # Not judged is not taken: the board sends it again.
+            self.devices[board] = before
+            raise
         if self.devices[board].boot != before.boot:
             outputs.append(self._kept_device(board, now_ms, utc_ms))
         return [*outputs, row]
@@ -399,12 +412,12 @@ class Engine:
 
     def _kept(self, name: str, now_ms: int, utc_ms: int) -> Output:
         self.due[name].snapshot_mono_ms = now_ms
-        return recovery.snapshot(f"chair/{name}", self.chairs[name], now_ms, utc_ms)
+        return recovery.snapshot(f"chair/{name}", self.chairs[name], now_ms, utc_ms, self.host_boot)
 
     def _kept_device(self, board: str, now_ms: int, utc_ms: int) -> Output:
         # What was accepted is only as good as what is durable: the journal's ranges are read back instead.
         kept = replace(self.devices[board], accepted={}, durable={})
-        return recovery.snapshot(f"device/{board}", kept, now_ms, utc_ms)
+        return recovery.snapshot(f"device/{board}", kept, now_ms, utc_ms, self.host_boot)
 
     # ---- after a restart ----------------------------------------------------------------------------------
 
@@ -429,7 +442,7 @@ class Engine:
         if body is None:
             return None, False
         try:
-            return recovery.restored(body, kind, now_ms, utc_ms)
+            return recovery.restored(body, kind, now_ms, utc_ms, self.host_boot)
         except recovery.UNREADABLE:
             self._count("snapshot")
             return None, False

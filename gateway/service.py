@@ -14,7 +14,7 @@ from types import FrameType
 
 import structlog
 
-from gateway.clock import monotonic_ms, utc_ms
+from gateway.clock import host_boot, monotonic_ms, utc_ms
 from gateway.config import Config
 from gateway.core.outputs import Health
 from gateway.core.protocol import Protocol
@@ -69,6 +69,7 @@ def run(config: Config) -> None:
         recovered.have,
         now_ms=monotonic_ms(),
         utc_ms=utc_ms(),
+        host_boot=host_boot(),
     )
     sink = Sink(journal, config.site.name, writer_for(config.influx), random.Random()) if config.influx else None
     loop = Loop(

@@ -320,9 +320,10 @@ class Observe(Struct, kw_only=True, tag_field="kind", tag="observe"):
 
 
 class Acknowledge(Struct, kw_only=True, tag_field="kind", tag="acknowledge"):
-    """Acknowledge the alarms named; an empty list means all that are present now."""
+    """Acknowledge the alarms named, and what is listed of the outage; naming neither means all there is now."""
 
     alarms: Annotated[list[AlarmId], Meta(max_length=32)] = []
+    outage: bool = False
 
 
 class PauseAudio(Struct, kw_only=True, tag_field="kind", tag="pause_audio"):

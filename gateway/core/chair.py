@@ -33,8 +33,8 @@ from gateway.wire import Level
 Protocols = Mapping[str, Protocol]
 Step = tuple[ChairState, list[Decision]]
 EVENT_AGE_MAX_MS = 600_000
-SETTLED_S_MAX = 1.0
-"""A calm chair is looked at so often, beside each reading that comes."""
+SETTLED_S_MAX = 1.5
+"""A calm chair is looked at after so long without a reading; each reading looks as well."""
 NORMAL = Alarm()
 
 
@@ -75,7 +75,7 @@ def _passed(protocols: Protocols, state: ChairState, now_ms: int) -> Step:
 
 def _settled_ms(protocol: Protocol, state: ChairState, sampled: measures.Measures, now_ms: int) -> int:
     """When time alone must be looked at next. At once while an alarm is under way or a patient may go: both can end
-    by time. Else when the next silence is too long; what may become met by time waits for a second at most."""
+    by time. Else when the next silence is too long; what may become met by time waits so long at most."""
     session = state.session
     if session is not None and session.readiness != "NOT_READY":
         return now_ms

@@ -160,9 +160,10 @@ def _dose(
 def _acknowledge(protocols: Protocols, state: ChairState, do: wire.Do, action: wire.Acknowledge, now_ms: int) -> Result:
     after = dict(state.alarms)
     decisions: list[Decision] = []
+    everything = not action.alarms and not action.outage
     for rule in _protocol(protocols, state).rules:
         alarm = state.alarms.get(rule.id)
-        if alarm is None or (action.alarms and alarm.id not in action.alarms):
+        if alarm is None or not (everything or alarm.id in action.alarms):
             continue
         alarm, changes = alarms.acknowledge(rule, alarm, do.who, now_ms)
         if rule.measure in EVENT_MEASURES and changes:
@@ -170,12 +171,13 @@ def _acknowledge(protocols: Protocols, state: ChairState, do: wire.Do, action: w
             changes += over
         after[rule.id] = alarm
         decisions += [AlarmChanged(change=change, session=_session_id(state)) for change in changes]
-    if not decisions and (action.alarms or not state.outage):
+    seen = state.outage if everything or action.outage else ()
+    if not decisions and not seen:
         raise NotDone("nothing is left to acknowledge")
-    if state.outage and state.session is not None:
-        crossed = "; ".join(f"{one.reason} {one.value:g} {one.unit}".strip() for one in state.outage)
+    if seen and state.session is not None:
+        crossed = "; ".join(f"{one.reason} {one.value:g} {one.unit}".strip() for one in seen)
         decisions.append(_marked(state.session, "outage_seen", do.who, {"why": crossed}))
-    return replace(state, alarms=after, outage=()), decisions
+    return replace(state, alarms=after, outage=() if seen else state.outage), decisions
 
 
 def _pause(protocols: Protocols, state: ChairState, do: wire.Do, now_ms: int) -> Result:

@@ -15,17 +15,15 @@ from gateway.core.session import Session
 def state(
     protocol: Protocol, now: ChairState, device: Device, *, run: str, site: str, name: str, board: str, now_ms: int
 ) -> wire.State:
-    session = now.session or now.ended
-    phase, phase_ms = "idle", now_ms
-    if now.session is not None:
-        phase, phase_ms = now.session.phase, now.session.phase_mono_ms
+    session = now.session
+    phase, phase_ms = (session.phase, session.phase_mono_ms) if session else ("idle", now_ms)
     return wire.State(
         run=run,
         site=site,
         chair=name,
         device=board,
         online=device.online(now_ms),
-        session=now.session.id if now.session else "",
+        session=session.id if session else "",
         alias=session.alias if session else "",
         protocol=session.protocol if session else "",
         phase=phase,

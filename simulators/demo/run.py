@@ -6,7 +6,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,14 @@ from rich.table import Table
 
 from gateway import wire
 from simulators.demo import story
+from simulators.demo.nurse import Nurse, Say
 from simulators.demo.stack import CHAIRS, SITE, Stack, StackError
 from simulators.demo.watch import Watch, flat, percentile
+from simulators.process import BoardError
 
 SETTLE_S_MAX = 10.0
+GRACE_S = 60.0
 MARKS = {"high": "[bold red]***[/]", "medium": "[bold yellow]** [/]", "low": "[cyan]*  [/]", "none": "   "}
-Say = Callable[..., None]
 RECORDS = ("vitals", "cuff", "event")
 
 
@@ -55,7 +56,7 @@ def demo(
         try:
             with stack:
                 return _told(stack, seconds, console)
-        except StackError as error:
+        except (StackError, BoardError, TimeoutError) as error:
             console.print(f"[red]The demo stopped:[/] {escape(str(error))}", soft_wrap=True)
             return 1
         except KeyboardInterrupt:
@@ -108,32 +109,27 @@ def begin(stack: Stack, watch: Watch) -> None:
 
 
 def _tell(stack: Stack, watch: Watch, seconds: float, *, short: bool, say: Say) -> None:
+    """Plays the beats for so long; and, where the machine was too busy for the story, a little longer."""
     began = time.monotonic()
     beats = sorted(story.BEATS, key=lambda beat: beat.short_s if short else beat.full_s)
-    signed: dict[str, float] = {}
-    while (passed := time.monotonic() - began) < seconds:
+    nurse = Nurse(watch, say)
+    waiting = False
+    while (passed := time.monotonic() - began) < seconds + (GRACE_S if waiting else 0):
         while beats and (beats[0].short_s if short else beats[0].full_s) <= passed:
             beat = beats.pop(0)
             say(beat.tells, beat.chair)
             beat.does(stack, watch)
-        _staff(watch, signed, passed, say)
+        nurse.rounds(passed)
         stack.check()
         watch.wait(lambda: False, 0.2)
+        missed = _missed(watch) if passed > seconds - 1 else []
+        if missed and not waiting:
+            say(f"waiting a little longer for: {', '.join(missed)}")
+        waiting = bool(missed)
 
 
-def _staff(watch: Watch, signed: dict[str, float], passed: float, say: Say) -> None:
-    """A nurse who signs off who is ready, sees them out 5 s later, and acknowledges what rang for 8 s."""
-    for chair, state in list(watch.states.items()):
-        if state.readiness.state == "CRITERIA_MET" and chair == "bay-1" and chair not in signed:
-            signed[chair] = passed
-            say("meets the criteria; a nurse signs off", chair)
-            watch.act(chair, wire.SignOff())
-        elif state.readiness.state == "SIGNED_OFF" and passed - signed.get(chair, passed) > 5:
-            say("leaves with the escort", chair)
-            watch.act(chair, wire.Discharge())
-        elif state.sound and any(a.since_s > 8 and not isinstance(a.acknowledged_by, str) for a in state.alarms):
-            say("a nurse acknowledges", chair)
-            watch.act(chair, wire.Acknowledge())
+def _missed(watch: Watch) -> list[str]:
+    return [expected.what for expected in story.EXPECTED if not expected.seen(watch)]
 
 
 def _summary(stack: Stack, watch: Watch) -> Result:
@@ -151,7 +147,7 @@ def _summary(stack: Stack, watch: Watch) -> Result:
         time.sleep(0.25)
     latencies = {chair: watch.latencies_ms(board.device, board.published) for chair, board in stack.boards.items()}
     return Result(
-        missed=[expected.what for expected in story.EXPECTED if not expected.seen(watch)],
+        missed=_missed(watch),
         published=len(published),
         lost=len(lost),
         unshown=sum(unshown for _, unshown in latencies.values()),

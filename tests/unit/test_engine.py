@@ -576,3 +576,33 @@ def test_silence_is_told_by_ticks_alone() -> None:
     story = Story()
     story.starts()
     assert transitions(story.passes(31), "silence") == ["raised", "level"]
+
+
+# ---- a programming error ----------------------------------------------------------------------------------------
+
+
+def test_an_error_in_one_chair_leaves_the_others_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chair falls silent, so that its board and its tile say so; the others go on, and it is counted."""
+    story = Story(chairs={CHAIR: BOARD, "bay-2": "cb-000002"})
+    judged = story.engine._step
+
+    def fails(name: str, *rest: object) -> list[Output]:
+        if name == CHAIR:
+            raise ZeroDivisionError
+        return judged(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(story.engine, "_step", fails)
+    outputs = story.passes(3)
+    assert {state.chair for state in published(wire.State, outputs)} == {"bay-2"}
+    assert story.engine.refused["internal"] == 30
+
+
+def test_a_record_that_was_not_judged_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in judging it must not make its resend a duplicate that is only acknowledged."""
+    story = Story()
+    with monkeypatch.context() as patched:
+        patched.setattr(story.engine, "_step", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            story.vitals(seq=7)
+    assert published(wire.State, story.vitals(seq=7))
+    assert story.engine.duplicates == 0

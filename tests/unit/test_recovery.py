@@ -415,5 +415,14 @@ def test_an_alarm_whose_rule_is_gone_does_not_sound_for_ever() -> None:
 def test_a_snapshot_is_json_of_its_state() -> None:
     """So that a person can read what a gateway would come back with."""
     kept = msgspec.json.decode(SNAPSHOT)
-    assert set(kept) == {"mono_ms", "utc_ms", "state"}
+    assert set(kept) == {"mono_ms", "utc_ms", "host_boot", "state"}
     assert kept["state"]["session"]["alias"] == "blue"
+
+
+def test_another_run_of_the_computer_is_known_by_its_name() -> None:
+    """Without a clock that runs on, both may repeat: then the name of the run tells that the computer was off."""
+    before = Story()
+    body = recovery.snapshot(f"chair/{CHAIR}", before.chair(), before.now_ms, before.utc_ms, "first").body
+    later = (before.now_ms + 10_000, before.utc_ms + 10_000)
+    assert not recovery.restored(body, ChairState, *later, "first")[1]
+    assert recovery.restored(body, ChairState, *later, "second")[1]

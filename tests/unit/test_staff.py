@@ -161,6 +161,23 @@ def test_an_outage_is_not_acknowledged_by_the_name_of_an_alarm_that_is_gone() ->
     assert [row.fields["who"] for row in rows(story.outputs, "session")][-1] == "A. Nurse"
 
 
+def test_the_outage_alone_is_acknowledged_without_the_alarms() -> None:
+    """Who saw the list did not see an alarm that came meanwhile; who saw an alarm did not see the list."""
+    story = Story()
+    story.starts()
+    story.watched(6)
+    story.vitals(spo2_pct=80.0, age_ms=4_000)
+    story.vitals(spo2_pct=80.0)
+    low = story.alarm("spo2_low").id
+    assert story.does(wire.Acknowledge(outage=True)).ok
+    assert not story.state().during_outage
+    assert story.alarm("spo2_low").sounding
+    story.vitals(spo2_pct=80.0, age_ms=4_000)
+    assert story.does(wire.Acknowledge(alarms=[low])).ok
+    assert story.state().during_outage
+    assert not story.alarm("spo2_low").sounding
+
+
 def test_a_pause_comes_back_by_itself() -> None:
     """After the protocol's time, with a transition that says so."""
     story = alarming()

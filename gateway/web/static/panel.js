@@ -24,7 +24,11 @@ export class Panel {
         const part = (name, tag = "div") => (p[name] = make(tag, name));
         const section = (title, ...children) => make("section", "", make("h3", "", title), ...children);
         p.ack = button("", "Acknowledge all", () =>
-            act(this.#state, { kind: "acknowledge", alarms: unacknowledged(this.#state).map((a) => a.id) }, p.ack));
+            act(this.#state, {
+                kind: "acknowledge",
+                alarms: unacknowledged(this.#state).map((alarm) => alarm.id),
+                outage: this.#state.during_outage.length > 0,
+            }, p.ack));
         p.pause = button("", "Pause sound", () => act(this.#state, { kind: "pause_audio" }, p.pause));
         dialog.append(
             make("header", "", part("title", "h2"), part("where", "p"), button("close", "Close", () => this.close())),
@@ -61,7 +65,7 @@ export class Panel {
         const p = this.#parts;
         put(p.title, this.#chair);
         this.#state = entry?.state ?? null;
-        for (const element of [p.ack, p.pause]) element.parentElement.hidden = !this.#state?.alarms.length;
+        p.ack.parentElement.hidden = !this.#state?.alarms.length && !this.#state?.during_outage?.length;
         if (!this.#state) return put(p.where, "Nothing was heard of this chair yet.");
         const state = this.#state;
         const sinceMs = age(entry, now);

@@ -55,8 +55,10 @@ def test_no_simulator_module_imports_firmware() -> None:
 
 def test_no_simulator_module_repeats_the_saturation_curve() -> None:
     """Neither the firmware's coefficients nor a published curve's stand in the simulator."""
-    # Numbers so plain that they say nothing: a half, three quarters or 1 may stand anywhere; pairs are looked for below.
-    secrets = {number for number in firmware_secrets() if number not in (0.5, 0.75, 1.0)} | (CURVE_NUMBERS - {110.0, 25.0})
+    # Numbers so plain that they say nothing: a half, three quarters or 1 may stand anywhere; pairs are looked for
+    # below.
+    secrets = {number for number in firmware_secrets() if number not in (0.5, 0.75, 1.0)}
+    secrets |= CURVE_NUMBERS - {110.0, 25.0}
     for path in simulator_modules():
         shared = numbers(ast.parse(path.read_text())) & secrets
         assert not shared, f"{path} repeats {shared} of the firmware"

@@ -94,6 +94,41 @@ def demo(
 
 
 @app.command()
+def fleet(
+    chairs: Annotated[int, typer.Option(min=1, max=10_000, help="Virtual boards, each with its own connection.")] = 100,
+    rate: Annotated[float, typer.Option(min=0.1, max=10, help="Vitals per second of each board.")] = 1.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 60.0,
+    alarms: Annotated[float, typer.Option(min=0, max=1, help="The share of chairs whose patient desaturates.")] = 0.1,
+    broker: Annotated[str | None, typer.Option(help="Without it a broker and a gateway are started.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there as well.")] = None,
+    write_config: Annotated[
+        Path | None, typer.Option(help="Only write the gateway's configuration for these chairs and --broker.")
+    ] = None,
+) -> None:
+    """Load a gateway with virtual boards and say what was lost, how late, and whether the rate was held.
+
+    Example: chairside fleet --chairs 100 --rate 1 --seconds 30
+    """
+    try:
+        from simulators.fleet import run as load  # noqa: PLC0415
+        from simulators.fleet import site  # noqa: PLC0415
+    except ImportError as error:
+        _fail(_without(error))
+    url = broker or "mqtt://127.0.0.1:1883"
+    try:
+        site.address(url)
+    except ValueError as error:
+        _refuse(f"--broker: {error}")
+    if write_config is None:
+        raise typer.Exit(load.fleet(load.Load(chairs, rate, seconds, alarms), broker, json_file))
+    try:
+        site.write_config(write_config, chairs, url)
+    except OSError as error:
+        _refuse(f"--write-config: {error}")
+    typer.echo(f"{write_config} is written; run: chairside gateway --config {write_config}")
+
+
+@app.command()
 def check_config(config: ConfigFile = Path("gateway.toml")) -> None:
     """Read the configuration and the protocols, and show what they say.
 

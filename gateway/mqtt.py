@@ -328,10 +328,13 @@ class Loop:
         done = self._client.publish(publish.topic, payload, publish.qos, publish.retain)
         if done.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._dropped["mqtt"] += 1
-        if done.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or self._unsent() > max(UNSENT_MAX, self._in_flight_max):
+        if done.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or self._unsent() > self._unsent_max():
             self._disconnected("the broker takes nothing any more")
         elif self._client.socket() is None:
             self._disconnected(paho.error_string(done.rc))
+
+    def _unsent_max(self) -> int:
+        return UNSENT_MAX * self._in_flight_max // IN_FLIGHT_MAX
 
     def _unsent(self) -> int:
         """Packets that the socket has not taken yet. paho bounds only those with QoS 1."""

@@ -36,7 +36,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     delay_ms: int = 0
 
 
-class TierState(Struct, frozen=True, kw_only=True):
+class TierState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     beyond_mono_ms: int | None = None
     origin: str = ""
     """The record that first went beyond."""
@@ -46,7 +46,7 @@ class TierState(Struct, frozen=True, kw_only=True):
     inside_mono_ms: int | None = None
 
 
-class Alarm(Struct, frozen=True, kw_only=True):
+class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     condition: Condition = "normal"
     level: Level = "none"
     peak: Level = "none"

@@ -1,4 +1,4 @@
-"""`chairside sim`: one simulated board against a real broker, and a simulated bench to calibrate it on."""
+"""`chairside sim`: scenarios in virtual time, one simulated board against a real broker, and a simulated bench."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from hardware.bench.calibrate import CalibrationError
 from simulators import bench
+from simulators.clinic.cli import app as scenarios
 from simulators.conductor import SimBoard
 from simulators.mqtt_packets import Published
 from simulators.process import BoardError
@@ -21,6 +22,7 @@ from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 
 app = typer.Typer(no_args_is_help=True, help="Simulated boards: the real firmware in a simulated world.")
+app.registered_commands.extend(scenarios.registered_commands)
 
 Device = Annotated[str, typer.Option(help="The board's name, e.g. cb-000001.")]
 Seed = Annotated[int, typer.Option(help="Which board: fixes the spread of its parts and its noise.")]

@@ -1,11 +1,13 @@
 """The other end of a virtual board's socket: a minimal MQTT 3.1.1 broker for one client, in virtual time.
 
-It keeps what the board published with its time, and lets a test publish to the board, refuse it, or drop it.
-Answers arrive after `latency_us`. Not a broker: no sessions, no queueing, one board.
+It keeps what the board published with its time, and lets a test publish to the board, refuse it, drop it, or be
+`silent` to it: then nothing passes and nobody is told. Answers arrive after `latency_us`, in order. Not a broker: no
+sessions, no queueing, one board.
 """
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,6 +41,7 @@ class Peer:
         self.now_us = now_us
         self.on_publish = on_publish
         self.up = True
+        self.silent = False
         self.latency_us = 1500
         self.published: list[Published] = []
         self.connects: list[bytes] = []
@@ -46,6 +49,7 @@ class Peer:
         self._connections: dict[int, _Connection] = {}
         self._events: list[Event] = []
         self._packet_id = 0
+        self._last_us: dict[int, int] = {}
 
     # --- the test's side
 
@@ -70,17 +74,19 @@ class Peer:
     # --- the conductor's side
 
     def open(self, number: int) -> None:
-        if self.up:
+        self._forget(number)
+        if self.up and not self.silent:
             self._connections[number] = _Connection()
         self._queue(number, OPENED if self.up else REFUSED)
 
     def close(self, number: int) -> None:
         self._connections.pop(number, None)
+        self._forget(number)
 
     def receive(self, number: int, data: bytes) -> None:
         connection = self._connections.get(number)
-        if connection is None:
-            return  # written before the board noticed that the peer is gone
+        if connection is None or self.silent:
+            return  # lost, or written before the board noticed that the peer is gone
         for kind, flags, body in connection.stream.feed(data):
             self._packet(number, connection, kind, flags, body)
 
@@ -88,15 +94,23 @@ class Peer:
         """The board lost its power: its sockets are gone without a word."""
         self._connections.clear()
         self._events.clear()
+        self._last_us.clear()
 
     def next_us(self) -> int | None:
-        return min((event.at_us for event in self._events), default=None)
+        return self._events[0].at_us if self._events else None
 
     def take(self, now_us: int) -> list[Event]:
         """Events that are due, in the order they were queued."""
+        if not self._events or self._events[0].at_us > now_us:
+            return []
         due = [event for event in self._events if event.at_us <= now_us]
-        self._events = [event for event in self._events if event.at_us > now_us]
+        del self._events[: len(due)]
         return due
+
+    def _forget(self, number: int) -> None:
+        """A socket is gone, or its number is another's now: what was on its way to it reaches nobody."""
+        self._events = [event for event in self._events if event.socket != number]
+        self._last_us.pop(number, None)
 
     def _packet(self, number: int, connection: _Connection, kind: int, flags: int, body: bytes) -> None:
         if kind == mqtt.CONNECT:
@@ -138,4 +152,9 @@ class Peer:
         self._queue(number, DATA, data)
 
     def _queue(self, number: int, kind: bytes, data: bytes = b"") -> None:
-        self._events.append(Event(self.now_us() + self.latency_us, number, kind, data))
+        if self.silent:
+            return
+        # One connection's bytes never overtake each other, also when the way becomes shorter.
+        at_us = max(self._last_us.get(number, 0), self.now_us() + self.latency_us)
+        self._last_us[number] = at_us
+        bisect.insort(self._events, Event(at_us, number, kind, data), key=lambda event: event.at_us)

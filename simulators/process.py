@@ -10,10 +10,12 @@ import signal
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 HEAD = struct.Struct("<cHq")
+ANSWER = struct.Struct("<cHqq")
 SHIMS = Path(__file__).resolve().parent / "shims"
 
 
@@ -21,8 +23,7 @@ class BoardError(Exception):
     """The simulated board cannot go on: its program ended, hung, or misused a chip or a pin."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     kind: bytes
     at_us: int
     payload: bytes
@@ -64,7 +65,9 @@ class BoardProcess:
             )
         os.close(to_board_read)
         os.close(from_board_write)
-        self._buffer = bytearray()
+        self._buffer = b""
+        self._at = 0
+        self.answers = 0
         self.pid = self._process.pid
 
     def read(self, timeout_s: float) -> Frame | None:
@@ -75,25 +78,36 @@ class BoardProcess:
             data = os.read(self._rx, 65536)
             if not data:
                 raise EOFError
-            self._buffer += data
+            self._buffer = self._buffer[self._at :] + data
+            self._at = 0
         return frame
 
     def _cut(self) -> Frame | None:
-        if len(self._buffer) < HEAD.size:
+        start = self._at + HEAD.size
+        if len(self._buffer) < start:
             return None
-        kind, length, at_us = HEAD.unpack_from(self._buffer)
-        end = HEAD.size + length
+        kind, length, at_us = HEAD.unpack_from(self._buffer, self._at)
+        end = start + length
         if len(self._buffer) < end:
             return None
-        payload = bytes(self._buffer[HEAD.size : end])
-        del self._buffer[:end]
-        return Frame(kind, at_us, payload)
+        self._at = end
+        return Frame(kind, at_us, self._buffer[start:end])
 
-    def answer(self, at_us: int, payload: bytes = b"", status: bytes = b"k") -> None:
+    def answer(self, at_us: int, payload: bytes = b"", status: bytes = b"k", horizon_us: int = 0) -> None:
+        """`horizon_us`: up to when the board's clock may go without asking again."""
+        self.answers += 1
         try:
-            os.write(self._tx, HEAD.pack(status, len(payload), at_us) + payload)
+            os.write(self._tx, ANSWER.pack(status, len(payload), at_us, horizon_us) + payload)
         except BrokenPipeError:
             raise EOFError from None
+
+    def computed_s(self) -> float:
+        """Processor time that the program has used; the passing time where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return time.monotonic()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def signal(self, number: signal.Signals) -> None:
         if self._process.poll() is None:

@@ -25,6 +25,7 @@ import struct
 KEEPALIVE_S = 10
 _PING_MS = 5000
 _ANSWER_MS = 5000
+_LOOK_UP_EVERY = 8  # failed connects, some 30 s
 _IN_FLIGHT_MAX = 4
 _SKIP_BYTES = 256
 
@@ -57,6 +58,7 @@ class Client:
         self._ping_answered = True
         self._reader = None  # the task in `run`
         self._fault = None  # what `run` is to end with
+        self._failures = 0  # connects that failed since the board started
         self.oversized = 0
 
     async def connect(self, will_topic, will_payload):
@@ -87,7 +89,9 @@ class Client:
             if body[1] != 0:
                 raise MqttFault("broker refused the connection, code %d" % body[1])
         except (OSError, EOFError, asyncio.TimeoutError) as error:
-            self._address = None  # it may have moved
+            self._failures += 1
+            if self._failures % _LOOK_UP_EVERY == 0:
+                self._address = None  # it may have moved, but to ask blocks the board for a second
             self._fail("connect: %r" % error)
 
     async def subscribe(self, filters):

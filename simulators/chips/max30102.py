@@ -48,6 +48,7 @@ class Max30102:
         self.clock_error = clock_error
         self.part_id = part_id
         self.die_temp_c = 31.0
+        self.lost = 0  # samples that a full FIFO had no room for, since ever
         self._pointer = 0
         self._now = 0.0
         self._power_on()
@@ -80,7 +81,12 @@ class Max30102:
         self._advance(t)
         self._check()
         out = bytearray()
-        for _ in range(length):
+        if self._pointer == FIFO_DATA and self._byte_index == 0 and self._fifo:
+            # Whole samples at once: a burst is most of what crosses the bus.
+            whole = min(len(self._fifo), length // len(self._fifo[0]))
+            out += b"".join(self._fifo[:whole])
+            self._taken(whole)
+        for _ in range(length - len(out)):
             self._check()
             out.append(self._read_register(self._pointer))
             self._step_pointer()
@@ -155,10 +161,17 @@ class Max30102:
         self._byte_index += 1
         if self._byte_index >= len(sample):
             self._byte_index = 0
-            self._stale = self._fifo.pop(0).ljust(6, b"\0")
-            self._read_pointer = (self._read_pointer + 1) % FIFO_DEPTH
-            self._overflow = 0
+            self._taken(1)
         return value
+
+    def _taken(self, count: int) -> None:
+        """Samples have left the FIFO."""
+        if count:
+            self._stale = self._fifo[count - 1].ljust(6, b"\0")
+            del self._fifo[:count]
+            self._read_pointer = (self._read_pointer + count) % FIFO_DEPTH
+            self._overflow = 0
+            self._status_1 &= ~(A_FULL | PPG_READY)
 
     # --- sampling
 
@@ -189,13 +202,15 @@ class Max30102:
     def _convert(self, t: float) -> None:
         registers = self._registers
         red_ma, ir_ma = registers[LED1_CURRENT] * STEP_MA, registers[LED2_CURRENT] * STEP_MA
-        self._pending.append(self.light(t, red_ma, ir_ma))
+        red_na, ir_na = self.light(t, red_ma, ir_ma)
         count = AVERAGES[registers[FIFO_CONFIG] >> 5]
-        if len(self._pending) < count:
-            return
-        red_na = sum(sample[0] for sample in self._pending) / count
-        ir_na = sum(sample[1] for sample in self._pending) / count
-        self._pending.clear()
+        if count > 1:
+            self._pending.append((red_na, ir_na))
+            if len(self._pending) < count:
+                return
+            red_na = sum(sample[0] for sample in self._pending) / count
+            ir_na = sum(sample[1] for sample in self._pending) / count
+            self._pending.clear()
         mode = registers[MODE_CONFIG] & 7
         if mode == MODE_HEART_RATE:
             channels = [red_na]
@@ -204,7 +219,7 @@ class Max30102:
         else:
             channels = self._slot_channels(red_na, ir_na)
         if channels:
-            self._push(b"".join(self._quantise(current_na) for current_na in channels))
+            self._push(b"".join([self._quantise(current_na) for current_na in channels]))
 
     def _slot_channels(self, red_na: float, ir_na: float) -> list[float]:
         low, high = self._registers[SLOTS_21], self._registers[SLOTS_43]
@@ -222,6 +237,7 @@ class Max30102:
     def _push(self, sample: bytes) -> None:
         config = self._registers[FIFO_CONFIG]
         if len(self._fifo) == FIFO_DEPTH:
+            self.lost += 1
             self._overflow = min(self._overflow + 1, 0x1F)
             if not config & 0x10:  # no roll-over: the new sample is lost
                 return

@@ -15,7 +15,8 @@ class Nurse:
     def __init__(self, watch: Watch, say: Say) -> None:
         self._watch, self._say = watch, say
         self._signed_s: dict[str, float] = {}
-        self._measured_s: dict[str, float] = {}
+        self._failed_ms: dict[str, int] = {}
+        """Age of the failed measurement that each chair showed last; a younger one is another."""
 
     def rounds(self, now_s: float) -> None:
         """Looks at every chair once and does at most one thing there."""
@@ -27,15 +28,17 @@ class Nurse:
                 self._does(chair, "leaves with the escort", wire.Discharge())
             elif state.sound and any(_rings(alarm) for alarm in state.alarms):
                 self._does(chair, "a nurse acknowledges", wire.Acknowledge())
-            elif state.online and self._failed_anew(chair, state, now_s):
-                self._measured_s[chair] = now_s
+            elif self._failed_anew(chair, state):
                 self._does(chair, "the cuff failed; a nurse measures again", wire.Measure())
 
-    def _failed_anew(self, chair: str, state: wire.State, now_s: float) -> bool:
-        """Has a measurement failed since the nurse last ordered one here?"""
-        if not isinstance(state.pressure, wire.CuffView) or state.pressure.quality == "good" or not state.session:
+    def _failed_anew(self, chair: str, state: wire.State) -> bool:
+        """Does the chair show a failed measurement that it did not show before?"""
+        if not isinstance(state.pressure, wire.CuffView) or state.pressure.quality == "good":
+            self._failed_ms.pop(chair, None)
             return False
-        return now_s - state.pressure.age_ms / 1000 > self._measured_s.get(chair, float("-inf"))
+        shown_ms = self._failed_ms.get(chair)
+        self._failed_ms[chair] = state.pressure.age_ms
+        return state.online and (shown_ms is None or state.pressure.age_ms < shown_ms)
 
     def _does(self, chair: str, words: str, action: wire.Action) -> None:
         self._say(words, chair)

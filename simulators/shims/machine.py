@@ -10,6 +10,11 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _ENODEV = 19
+_ETIMEDOUT = 116  # as the ESP32 has it
+
+# How the conductor answers a transfer.
+_OK = 107  # k
+_STUCK = 116  # t: a line is held low
 
 
 def reset():
@@ -44,6 +49,16 @@ def enable_irq(state):
     pass
 
 
+_driven = {}
+
+
+def _drive(number, level):
+    """An output line takes a level; one that it has already changes nothing."""
+    if _driven.get(number) != level:
+        _driven[number] = level
+        link.send(b"p", struct.pack("<BH", number, level))
+
+
 class Pin:
     IN = 1
     OUT = 3
@@ -65,9 +80,9 @@ class Pin:
         if level is None:
             if self._mode == Pin.OUT:
                 return self._level
-            return link.ask(b"R", bytes([self.number]))[1][0]
+            return link.read_input(self.number)
         self._level = 1 if level else 0
-        link.send(b"p", struct.pack("<BH", self.number, 65535 * self._level))
+        _drive(self.number, 65535 * self._level)
 
     def __call__(self, level=None):
         return self.value(level)
@@ -108,7 +123,7 @@ class PWM:
         if value is None:
             return self._duty_u16
         self._duty_u16 = max(0, min(65535, value))
-        link.send(b"p", struct.pack("<BH", self._number, self._duty_u16))
+        _drive(self._number, self._duty_u16)
 
     def deinit(self):
         self.duty_u16(0)
@@ -116,16 +131,17 @@ class PWM:
 
 class I2C:
     def __init__(self, bus=0, *, scl=None, sda=None, freq=400_000, timeout=50_000):
-        self._byte_us = 9_000_000 / freq
+        self._byte_us = 9_000_000 / freq  # eight bits and an acknowledge
         link.ask(b"B", bytes([scl.number, sda.number]))
 
     def _transfer(self, address, data, count):
-        status, answer = link.ask(b"I", struct.pack("<BH", address, count) + data)
+        status, answer = link.ask(b"I", struct.pack("<BH", address, count) + data, count)
         if not link.live:
             link.charge(int((2 + len(data) + count) * self._byte_us) + 1)
-        link.run_timers()
-        if status != b"k":
-            raise OSError(_ENODEV)
+        if link.now_us() >= link.next_timer_us():
+            link.run_timers()
+        if status != _OK:
+            raise OSError(_ETIMEDOUT if status == _STUCK else _ENODEV)
         return answer
 
     def scan(self):
@@ -168,7 +184,7 @@ class Timer:
         self._repeats = mode == Timer.PERIODIC
         self.callback = callback
         self.due_us = link.now_us() + self._period_us
-        link.timers.append(self)
+        link.set_timer(self)
 
     def step(self, now_us):
         """The callback is about to run: set the next time on its grid; periods slept through are lost."""
@@ -178,14 +194,20 @@ class Timer:
             self.deinit()
 
     def deinit(self):
-        if self in link.timers:
-            link.timers.remove(self)
+        link.clear_timer(self)
 
 
 class WDT:
     def __init__(self, id=0, timeout=5000):
         self._timeout = timeout
         self.feed()
+        link.flush()  # a program may hang before it next asks for anything
 
     def feed(self):
         link.send(b"d", struct.pack("<I", self._timeout))
+
+
+if not link.live:
+    import collector
+
+    collector.settle()

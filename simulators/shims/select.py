@@ -15,28 +15,51 @@ _IOCTL_POLL = 3
 
 class poll:
     def __init__(self):
-        self._asked = {}
+        # [item, mask, how it is asked] in the order they came: an order by address would differ from run to run.
+        self._asked = []
         self._real = uselect.poll() if link.live else None
 
     def register(self, item, mask=POLLIN | POLLOUT):
-        self._asked[id(_inner(item))] = [item, mask]
+        self._forget(item)
+        self._asked.append([item, mask, _question(item)])
         if self._real:
             self._real.register(_inner(item), mask)
 
     def modify(self, item, mask):
-        self._asked[id(_inner(item))][1] = mask
+        for asked in self._asked:
+            if asked[0] is item:
+                asked[1] = mask
         if self._real:
             self._real.modify(_inner(item), mask)
 
     def unregister(self, item):
-        self._asked.pop(id(_inner(item)), None)
+        self._forget(item)
         if self._real:
             self._real.unregister(_inner(item))
 
+    def _forget(self, item):
+        self._asked = [asked for asked in self._asked if asked[0] is not item]
+
+    def _of(self, inner):
+        for item, _, _ in self._asked:
+            if _inner(item) is inner:
+                return item
+
     def poll(self, timeout=-1):
-        now_us = link.now_us()
-        until_us = now_us + timeout * 1000 if timeout >= 0 else 1 << 60
-        return self._poll_live(until_us) if link.live else self._poll_virtual(until_us)
+        if link.live:
+            return self._poll_live(link.now_us() + timeout * 1000 if timeout >= 0 else 1 << 60)
+        until_us = link.now() + (timeout * 1000 if timeout > 0 else _TURN_US if timeout == 0 else 1 << 60)
+        while True:
+            # No list is made for nothing: it would be most of what waiting costs here.
+            ready = None
+            for item, mask, ask in self._asked:
+                event = ask(mask)
+                if event:
+                    ready = ready or []
+                    ready.append((item, event))
+            if ready or link.now() >= until_us:
+                return ready or ()
+            link.wait(until_us)
 
     def ipoll(self, timeout=-1, flags=0):
         return self.poll(timeout)
@@ -44,34 +67,22 @@ class poll:
     def _poll_live(self, until_us):
         while True:
             link.run_timers()
-            timer_us = link.next_timer_us()
-            left_us = (until_us if timer_us is None else min(until_us, timer_us)) - link.now_us()
+            left_us = min(until_us, link.next_timer_us()) - link.now_us()
             ready = self._real.poll(max(0, min(-(-left_us // 1000), 3_600_000)))
             if ready:
-                return [(self._asked[id(item)][0], event) for item, event in ready]
+                return [(self._of(inner), event) for inner, event in ready]
             if link.now_us() >= until_us:
                 link.run_timers()
                 return []
 
-    def _poll_virtual(self, until_us):
-        until_us = max(until_us, link.now_us() + _TURN_US)
-        while True:
-            ready = []
-            for item, mask in self._asked.values():
-                event = _events(item, mask)
-                if event:
-                    ready.append((item, event))
-            if ready or link.now_us() >= until_us:
-                return ready
-            link.wait(until_us)
 
-
-def _events(item, mask):
+def _question(item):
+    """A function from a mask to the events of an item."""
     if hasattr(item, "poll_events"):
-        return item.poll_events(mask)
+        return item.poll_events
     if hasattr(item, "ioctl"):  # asyncio.ThreadSafeFlag
-        return item.ioctl(_IOCTL_POLL, mask)
-    return 0  # other streams (the console) have nothing to say in virtual time
+        return lambda mask: item.ioctl(_IOCTL_POLL, mask)
+    return lambda mask: 0  # other streams (the console) have nothing to say in virtual time
 
 
 def _inner(item):

@@ -17,6 +17,9 @@ TCP_NODELAY = 1
 _EAGAIN, _ECONNRESET, _ENOTCONN, _ETIMEDOUT, _ECONNREFUSED, _EINPROGRESS = 11, 104, 107, 110, 111, 115
 _POLLIN, _POLLOUT, _POLLERR, _POLLHUP = 1, 4, 8, 16
 
+_FOUND = 107  # k, from the conductor
+_NO_NAME = -202  # what the ESP32 raises after it has asked in vain
+
 _count = 0
 
 
@@ -29,6 +32,8 @@ def _number():
 def getaddrinfo(host, port, family=0, kind=0, *rest):
     if link.live:
         return usocket.getaddrinfo(host, port, family, kind or SOCK_STREAM)
+    if not host.replace(".", "").isdigit() and link.ask(b"D")[0] != _FOUND:
+        raise OSError(_NO_NAME)
     return [(AF_INET, SOCK_STREAM, 0, "", (host, port))]
 
 

@@ -2,6 +2,9 @@
 
 import time
 
+_PERIOD = time.TICKS_PERIOD
+_HALF = _PERIOD >> 1
+
 
 class TaskQueue:
     """Tasks by the time they are due; equal times leave in the order they came."""
@@ -14,11 +17,14 @@ class TaskQueue:
 
     def push(self, task, key=None):
         task.data = None
-        task.ph_key = time.ticks_ms() if key is None else key
-        i = len(self._tasks)
-        while i and time.ticks_diff(self._tasks[i - 1].ph_key, task.ph_key) > 0:
+        if key is None:
+            key = time.ticks_ms()
+        task.ph_key = key
+        tasks = self._tasks
+        i = len(tasks)
+        while i and 0 < (tasks[i - 1].ph_key - key) % _PERIOD < _HALF:
             i -= 1
-        self._tasks.insert(i, task)
+        tasks.insert(i, task)
 
     def pop(self):
         return self._tasks.pop(0)

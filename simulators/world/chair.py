@@ -52,6 +52,7 @@ class ChairWorld:
             self.plan.pressure_adc_address: self.pressure_adc,
         }
         self.sensor_frozen = False
+        self.sensor_drift_mmhg = 0.0
         self.rssi_dbm = -58
         self.wifi_up = True
         self.levels = {gpio: float(pin.reset) for gpio, pin in self.plan.pins.items()}
@@ -63,6 +64,11 @@ class ChairWorld:
         self._sensor_v = 0.0
         if same_limb:
             self.finger.occlusion = self._occlusion
+
+    def reseed(self, seed: int) -> None:
+        """The same parts on another day: other noise, other movements."""
+        self.finger.reseed(seed)
+        self._sensor_noise = random.Random(seed * 7919 + 6)
 
     # --- pins
 
@@ -111,7 +117,7 @@ class ChairWorld:
             return 0.0
         if not self.sensor_frozen:
             sensor = self.plan.sensor
-            kpa = self.cuff.pressure_mmhg(t) * KPA_PER_MMHG
+            kpa = (self.cuff.pressure_mmhg(t) + self.sensor_drift_mmhg) * KPA_PER_MMHG
             ideal_v = sensor.supply_v * (sensor.gain_per_kpa * kpa * self._sensor_gain + sensor.offset)
             noise_v = self._sensor_noise.gauss(0.0, 0.0003)
             self._sensor_v = (ideal_v + self._sensor_zero_v + noise_v) * sensor.divider
@@ -119,4 +125,4 @@ class ChairWorld:
 
     def _occlusion(self, t: float) -> float:
         sys, dia = self.patient.at("sys_mmhg", t), self.patient.at("dia_mmhg", t)
-        return max(0.0, min(1.0, (sys - self.cuff.pressure_mmhg(t)) / (sys - dia)))
+        return max(0.0, min(1.0, (sys - self.cuff.arm_mmhg(t)) / (sys - dia)))

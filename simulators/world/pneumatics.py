@@ -15,6 +15,10 @@ from simulators.world import artery
 ATMOSPHERE_MMHG = 760.0
 STEP_S = 0.002
 CUFF_EMPTY_ML = 120.0
+# Not wrapped round an arm the bladder unfolds: it takes this much air before it resists.
+CUFF_LOOSE_ML = 420.0
+TUBE_ML = 8.0
+TUBE_STRETCH_ML_PER_MMHG = 0.004
 CUFF_STRETCH_ML_PER_MMHG = 0.25
 # A small diaphragm pump: free flow, falling in a line to nothing at its stall pressure.
 PUMP_FREE_ML_PER_S = 14.0
@@ -44,12 +48,44 @@ class Cuff:
         self.dump_open = True
         self.bleed = 0.0  # 0 closed .. 1 fully open
         self.leak_size = 0.0  # an orifice like the valves'; 5 loses about 3 mmHg/s at 160
+        self.on_arm = True
         self.pump_dead = False
+        self.pump_runs_on = False  # its transistor is burnt through
         self.dump_stuck_shut = False
+        self.dump_stuck_open = False
+        self.bleed_blocked = False
+        self.kinked = False
         self.facts = SafetyFacts()
         self._now = 0.0
         self._air = ATMOSPHERE_MMHG * (CUFF_EMPTY_ML - artery.volume_ml(arterial_mmhg(0.0)))
         self._pressure = 0.0
+        self._trapped = 0.0  # air behind a kink, and its pressure
+        self._trapped_mmhg = 0.0
+
+    def wrap(self, t: float, on_arm: bool) -> None:
+        """Take the cuff off the arm, or put it on: then what air was in it is pressed out first."""
+        self.pressure_mmhg(t)
+        self.on_arm = on_arm
+        if on_arm:
+            self._air = min(self._air, ATMOSPHERE_MMHG * (CUFF_EMPTY_ML - artery.volume_ml(self.arterial_mmhg(t))))
+        self._pressure = self._solve()
+
+    def kink(self, t: float, kinked: bool) -> None:
+        """Press the tube shut near the cuff, or let it go: pump, valves and sensor see the tube alone meanwhile."""
+        pressure = self.pressure_mmhg(t)
+        if kinked and not self.kinked:
+            tube = (ATMOSPHERE_MMHG + pressure) * TUBE_ML
+            self._trapped, self._trapped_mmhg = self._air - tube, pressure
+            self._air = tube
+        elif self.kinked and not kinked:
+            self._air += self._trapped
+        self.kinked = kinked
+        self._pressure = self._solve()
+
+    def arm_mmhg(self, t: float) -> float:
+        """What presses on the arm: what the sensor sees, but for a kink."""
+        pressure = self.pressure_mmhg(t)
+        return self._trapped_mmhg if self.kinked else pressure
 
     def control(self, t: float, *, pump_on: bool, dump_open: bool, bleed: float) -> None:
         """Set the three drives at world time t."""
@@ -58,7 +94,7 @@ class Cuff:
 
     def pressure_mmhg(self, t: float) -> float:
         """Gauge pressure in the cuff at world time t (or at the last time asked, if that was later)."""
-        running = self.pump_on and not self.pump_dead
+        running = (self.pump_on or self.pump_runs_on) and not self.pump_dead
         if self._pressure < 0.01 and not running:
             # Nothing can happen to an empty cuff, so a quiet hour costs nothing.
             self._now = max(self._now, t)
@@ -69,8 +105,10 @@ class Cuff:
 
     def _step(self, running: bool) -> None:
         pressure = self._pressure
-        opening = self.bleed * BLEED_SIZE + self.leak_size
-        if self.dump_open and not self.dump_stuck_shut:
+        opening = 0.0 if self.kinked else self.leak_size
+        if not self.bleed_blocked:
+            opening += self.bleed * BLEED_SIZE
+        if (self.dump_open or self.dump_stuck_open) and not self.dump_stuck_shut:
             opening += DUMP_SIZE
         flow = -opening * math.sqrt(max(pressure, 0.0) * (pressure + ATMOSPHERE_MMHG))
         if running:
@@ -82,18 +120,23 @@ class Cuff:
 
     def _solve(self) -> float:
         """Pressure at which this much air fills the cuff beside the artery; a slack cuff has none."""
-        # The artery moves a fraction of a mmHg, so the last pressure serves for its transmural pressure.
-        volume_ml = CUFF_EMPTY_ML - artery.volume_ml(self.arterial_mmhg(self._now) - self._pressure)
+        volume_ml, stretch = TUBE_ML, TUBE_STRETCH_ML_PER_MMHG
+        if not self.kinked:
+            volume_ml, stretch = CUFF_LOOSE_ML, CUFF_STRETCH_ML_PER_MMHG
+            if self.on_arm:
+                # The artery moves a fraction of a mmHg, so the last pressure serves for its transmural pressure.
+                volume_ml = CUFF_EMPTY_ML - artery.volume_ml(self.arterial_mmhg(self._now) - self._pressure)
         # (760 + p) * (volume + stretch * p) = air, solved for p.
-        half_b = 0.5 * (volume_ml + CUFF_STRETCH_ML_PER_MMHG * ATMOSPHERE_MMHG)
+        half_b = 0.5 * (volume_ml + stretch * ATMOSPHERE_MMHG)
         c = ATMOSPHERE_MMHG * volume_ml - self._air
-        root = math.sqrt(half_b * half_b - CUFF_STRETCH_ML_PER_MMHG * c)
-        return max(0.0, (root - half_b) / CUFF_STRETCH_ML_PER_MMHG)
+        root = math.sqrt(max(0.0, half_b * half_b - stretch * c))
+        return max(0.0, (root - half_b) / stretch)
 
     def _note_facts(self) -> None:
         facts = self.facts
-        facts.pressure_mmhg_max = max(facts.pressure_mmhg_max, self._pressure)
-        if self._pressure <= HELD_MMHG:
+        pressure = self._trapped_mmhg if self.kinked else self._pressure
+        facts.pressure_mmhg_max = max(facts.pressure_mmhg_max, pressure)
+        if pressure <= HELD_MMHG:
             facts.held_since_s = None
             return
         if facts.held_since_s is None:

@@ -43,6 +43,14 @@ def test_a_minute_of_a_chair(bench: Bench) -> None:
     assert bench.world.cuff.facts.pump_s == 0
 
 
+def test_a_quiet_second_costs_few_questions(bench: Bench) -> None:
+    """50 pressures, 25 bursts of the oximeter and a few waits: neither buttons nor idle loops ask the conductor."""
+    bench.run(20)
+    before = bench.board.answers
+    bench.run(20)
+    assert 75 * 20 <= bench.board.answers - before < 120 * 20
+
+
 def test_a_board_with_little_memory_does_the_same(tmp_path: Path) -> None:
     """256 KB serve, in which the unix port also compiles the sources that a board has compiled already."""
     world = ChairWorld(Patient())

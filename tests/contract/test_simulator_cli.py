@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from servers import Server
@@ -15,7 +16,7 @@ def run(*words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("command", ["board", "calibrate"])
+@pytest.mark.parametrize("command", ["board", "calibrate", "list", "run", "check", "record", "plot"])
 def test_help_shows_an_example(command: str) -> None:
     """Every command explains itself with an example."""
     code, output = run(command, "--help")
@@ -63,3 +64,55 @@ def test_calibrate_writes_what_a_board_takes(tmp_path: Path) -> None:
     made = json.loads(out.read_text())
     assert made["device"] == "cb-0000c8"
     assert {"spo2", "spo2_ratio_range", "cuff_ratios", "pressure"} <= made.keys()
+
+
+STORY = """\
+title = "Nothing happens"
+story = "A patient sits."
+protocol = "demo"
+duration = "20 s"
+
+[[expect]]
+EXPECTED
+"""
+
+
+@pytest.mark.parametrize(
+    ("expected", "exits", "said"),
+    [
+        ('must_not_sound = "any"', 0, "20 s in"),
+        (
+            'alarm = "silence"\nby = "15 s"\nbecause = "It is wrong on purpose."',
+            1,
+            "it was not raised. It is wrong on purpose.",
+        ),
+        ('alarm = "silense"\nby = "15 s"', 2, "story.toml:7: demo has no rule 'silense'"),
+    ],
+)
+def test_run_ends_with_what_came_of_it(tmp_path: Path, expected: str, exits: int, said: str) -> None:
+    """0 when all came as expected, 1 with a sentence when not, 2 with the line when the file cannot be told."""
+    (tmp_path / "story.toml").write_text(STORY.replace("EXPECTED", expected))
+    code, output = run("run", str(tmp_path / "story.toml"))
+    assert code == exits, output
+    assert said in " ".join(output.split())
+
+
+def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:
+    """One sentence, and the names there are."""
+    code, output = run("run", "alien-landing")
+    assert code == 2
+    assert "there is no scenario 'alien-landing'; there are breathing-stops," in output
+
+
+def test_plot_draws_and_record_writes(tmp_path: Path) -> None:
+    """A picture that is well-formed and the same each time; a table and a log."""
+    story = tmp_path / "story.toml"
+    story.write_text(STORY.replace("EXPECTED", 'must_not_sound = "any"'))
+    pictures = []
+    for name in ("one.svg", "two.svg"):
+        assert run("plot", str(story), "--out", str(tmp_path / name))[0] == 0
+        pictures.append((tmp_path / name).read_text())
+    assert ElementTree.fromstring(pictures[0]).tag.endswith("svg")
+    assert pictures[0] == pictures[1]
+    assert run("record", str(story), "--out", str(tmp_path / "out"))[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["story.csv", "story.jsonl"]

@@ -89,7 +89,7 @@ def test_without_a_finger_hardly_any_light_comes_back() -> None:
     finger = Finger(patient, seed=1)
     on = finger.light(1.0, 7.0, 7.0)
     patient.set(finger_on=False)
-    off = finger.light(1.0, 7.0, 7.0)
+    off = finger.light(1.1, 7.0, 7.0)
     assert off[0] < on[0] / 50
     assert off[1] < on[1] / 50
 

@@ -22,6 +22,7 @@ from simulators.process import BoardError
 
 SETTLE_S_MAX = 10.0
 GRACE_S = 60.0
+STEP_S_MAX = 1.0
 MARKS = {"high": "[bold red]***[/]", "medium": "[bold yellow]** [/]", "low": "[cyan]*  [/]", "none": "   "}
 RECORDS = ("vitals", "cuff", "event")
 
@@ -110,11 +111,14 @@ def begin(stack: Stack, watch: Watch) -> None:
 
 def _tell(stack: Stack, watch: Watch, seconds: float, *, short: bool, say: Say) -> None:
     """Plays the beats for so long; and, where the machine was too busy for the story, a little longer."""
-    began = time.monotonic()
     beats = sorted(story.BEATS, key=lambda beat: beat.short_s if short else beat.full_s)
     nurse = Nurse(watch, say)
     waiting = False
-    while (passed := time.monotonic() - began) < seconds + (GRACE_S if waiting else 0):
+    passed, looked = 0.0, time.monotonic()
+    while passed < seconds + (GRACE_S if waiting else 0):
+        # A computer that slept takes the story up where it was.
+        passed += min(time.monotonic() - looked, STEP_S_MAX)
+        looked = time.monotonic()
         while beats and (beats[0].short_s if short else beats[0].full_s) <= passed:
             beat = beats.pop(0)
             say(beat.tells, beat.chair)

@@ -35,6 +35,7 @@ class ChairWorld:
         seed: int = 1,
         *,
         same_limb: bool = False,
+        cuff_size: str = "normal",
         shape: Shape = finger_volume,
         plan: BoardPlan | None = None,
     ) -> None:
@@ -43,7 +44,7 @@ class ChairWorld:
         self.seed = seed
         self.plan = plan or load()
         self.finger = Finger(patient, seed, shape)
-        self.cuff = Cuff(lambda t: artery.pressure_mmhg(patient, t))
+        self.cuff = Cuff(lambda t: artery.pressure_mmhg(patient, t), cuff_size)
         self.oximeter = Max30102(self.finger.light, clock_error=chance.uniform(-0.004, 0.004))
         self.pressure_adc = Ads1115(self._input_v, clock_error=chance.uniform(-0.03, 0.03))
         self.bus = Bus()

@@ -1,7 +1,8 @@
 """The finger on the oximeter: Beer-Lambert absorption by arterial and venous blood, by published extinction.
 
-Light that comes back at a wavelength is gain * LED current * exp(-path * (blood absorption)). Only the
-arterial volume pulses; breathing moves the venous volume a little. Nothing here knows how readings are made.
+Light that comes back at a wavelength is gain * LED current * exp(-path * (blood absorption) - skin). The arterial
+volume pulses, and the venous one with it if told; breathing moves the venous volume a little. Melanin in the
+epidermis does not pulse. Nothing here knows how readings are made.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ EXTINCTION = {
 RED_NM, IR_NM = 660.0, 880.0
 # Red light scatters more and travels further in tissue than infrared does.
 RED_PATH = 1.4
+# Melanosomes by volume of the epidermis. A finger's gain is that of the lightest of these.
+LIGHT_SKIN, BROWN_SKIN, DARK_SKIN = 0.04, 0.15, 0.40
+EPIDERMIS_CM = 2 * 0.006  # 60 um, in and out again
 VENOUS_DROP = 0.25  # venous saturation lies this fraction below arterial
 VENOUS_SHARE = 3.0  # venous volume, and below the resting arterial volume, in arterial pulses
 ARTERIAL_REST = 8.0
@@ -52,6 +56,12 @@ def extinction(nm: float) -> tuple[float, float]:
     return oxy_low + share * (oxy_high - oxy_low), deoxy_low + share * (deoxy_high - deoxy_low)
 
 
+def melanin(nm: float) -> float:
+    """Absorption inside a melanosome in 1/cm: the fit of S. L. Jacques, Skin Optics, Oregon Medical Laser Center News,
+    January 1998, omlc.org/news/jan98/skinoptics.html."""
+    return float(6.6e11 * nm**-3.33)
+
+
 class Finger:
     """Photodiode currents for one board. `seed` fixes the board's LED wavelengths, gains and noise.
 
@@ -62,13 +72,16 @@ class Finger:
         chance = random.Random(seed * 7919 + 1)
         self.patient = patient
         self.shape = shape
-        self._red = extinction(RED_NM + chance.uniform(-4, 4))
-        self._ir = extinction(IR_NM + chance.uniform(-8, 8))
+        red_nm, ir_nm = RED_NM + chance.uniform(-4, 4), IR_NM + chance.uniform(-8, 8)
+        self._red, self._red_melanin = extinction(red_nm), melanin(red_nm) * EPIDERMIS_CM
+        self._ir, self._ir_melanin = extinction(ir_nm), melanin(ir_nm) * EPIDERMIS_CM
         self._red_path = RED_PATH * chance.uniform(0.97, 1.03)
         self._red_na_per_ma = 190.0 * chance.uniform(0.85, 1.15)
         self._ir_na_per_ma = 230.0 * chance.uniform(0.85, 1.15)
         self._noise = random.Random(seed * 7919 + 2)
         self.noise_na = 0.12
+        self.skin = LIGHT_SKIN
+        self.venous_pulse = 0.0  # venous volume that moves with the heart beat, in arterial pulses
         self.motion = 0.0  # of the hand, in arterial pulses
         self.tapping_hz = 0.0
         self.flicker_na = 0.0  # of a dimmed lamp, what the chip's canceller leaves of it
@@ -119,8 +132,9 @@ class Finger:
             red_move, ir_move = self._movement(t)
             red_absorbed += ir_pulse * red_move
             ir_absorbed += ir_pulse * ir_move
-        red_na = self._red_na_per_ma * red_ma * math.exp(-self._red_path * red_absorbed)
-        ir_na = self._ir_na_per_ma * ir_ma * math.exp(-ir_absorbed)
+        darker = self.skin - LIGHT_SKIN
+        red_na = self._red_na_per_ma * red_ma * math.exp(-self._red_path * red_absorbed - darker * self._red_melanin)
+        ir_na = self._ir_na_per_ma * ir_ma * math.exp(-ir_absorbed - darker * self._ir_melanin)
         return red_na + noise(0.0, self.noise_na), ir_na + noise(0.0, self.noise_na)
 
     def _seen(self, t: float) -> tuple[float, float, float, float, float, float] | None:
@@ -135,7 +149,8 @@ class Finger:
         found: list[float] = []
         for colour in (self._red, self._ir):
             artery, vein = unit * _mix(colour, arterial), unit * _mix(colour, venous)
-            found += (artery * ARTERIAL_REST + vein * VENOUS_SHARE, artery, vein * BREATH_SHARE)
+            pulse = artery + vein * self.venous_pulse
+            found += (artery * ARTERIAL_REST + vein * VENOUS_SHARE, pulse, vein * BREATH_SHARE)
         return found[0], found[1], found[2], found[3], found[4], found[5]
 
     def _movement(self, t: float) -> tuple[float, float]:

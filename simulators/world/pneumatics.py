@@ -20,6 +20,8 @@ CUFF_LOOSE_ML = 420.0
 TUBE_ML = 8.0
 TUBE_STRETCH_ML_PER_MMHG = 0.004
 CUFF_STRETCH_ML_PER_MMHG = 0.25
+# Air volumes and stretch of a cuff against a normal adult's. The artery under it is taken to be the same.
+CUFF_SIZES = {"small": 0.6, "normal": 1.0, "large": 1.6}
 # A small diaphragm pump: free flow, falling in a line to nothing at its stall pressure.
 PUMP_FREE_ML_PER_S = 14.0
 PUMP_STALL_MMHG = 450.0
@@ -40,10 +42,17 @@ class SafetyFacts:
 
 
 class Cuff:
-    """A cuff on an arm. `arterial_mmhg(t)` is the true pressure in the artery under it."""
+    """A cuff on an arm that fits it, of one of `CUFF_SIZES`; KeyError for another.
 
-    def __init__(self, arterial_mmhg: Callable[[float], float]) -> None:
+    `arterial_mmhg(t)` is the true pressure in the artery under it.
+    """
+
+    def __init__(self, arterial_mmhg: Callable[[float], float], size: str = "normal") -> None:
         self.arterial_mmhg = arterial_mmhg
+        self.size = size
+        self._empty_ml = CUFF_EMPTY_ML * CUFF_SIZES[size]
+        self._loose_ml = CUFF_LOOSE_ML * CUFF_SIZES[size]
+        self._stretch = CUFF_STRETCH_ML_PER_MMHG * CUFF_SIZES[size]
         self.pump_on = False
         self.dump_open = True
         self.bleed = 0.0  # 0 closed .. 1 fully open
@@ -57,7 +66,7 @@ class Cuff:
         self.kinked = False
         self.facts = SafetyFacts()
         self._now = 0.0
-        self._air = ATMOSPHERE_MMHG * (CUFF_EMPTY_ML - artery.volume_ml(arterial_mmhg(0.0)))
+        self._air = ATMOSPHERE_MMHG * (self._empty_ml - artery.volume_ml(arterial_mmhg(0.0)))
         self._pressure = 0.0
         self._trapped = 0.0  # air behind a kink, and its pressure
         self._trapped_mmhg = 0.0
@@ -67,7 +76,7 @@ class Cuff:
         self.pressure_mmhg(t)
         self.on_arm = on_arm
         if on_arm:
-            self._air = min(self._air, ATMOSPHERE_MMHG * (CUFF_EMPTY_ML - artery.volume_ml(self.arterial_mmhg(t))))
+            self._air = min(self._air, ATMOSPHERE_MMHG * (self._empty_ml - artery.volume_ml(self.arterial_mmhg(t))))
         self._pressure = self._solve()
 
     def kink(self, t: float, kinked: bool) -> None:
@@ -122,10 +131,10 @@ class Cuff:
         """Pressure at which this much air fills the cuff beside the artery; a slack cuff has none."""
         volume_ml, stretch = TUBE_ML, TUBE_STRETCH_ML_PER_MMHG
         if not self.kinked:
-            volume_ml, stretch = CUFF_LOOSE_ML, CUFF_STRETCH_ML_PER_MMHG
+            volume_ml, stretch = self._loose_ml, self._stretch
             if self.on_arm:
                 # The artery moves a fraction of a mmHg, so the last pressure serves for its transmural pressure.
-                volume_ml = CUFF_EMPTY_ML - artery.volume_ml(self.arterial_mmhg(self._now) - self._pressure)
+                volume_ml = self._empty_ml - artery.volume_ml(self.arterial_mmhg(self._now) - self._pressure)
         # (760 + p) * (volume + stretch * p) = air, solved for p.
         half_b = 0.5 * (volume_ml + stretch * ATMOSPHERE_MMHG)
         c = ATMOSPHERE_MMHG * volume_ml - self._air

@@ -77,6 +77,24 @@ def test_oximeter_clips_at_full_scale() -> None:
     assert ask(chip, 0.011, 0x07, 6) == b"\x03\xff\xff\0\0\0"
 
 
+def test_oximeter_cancels_ambient_light_as_far_as_it_reaches() -> None:
+    """Of 100 uA a trace is left in both colours; 1 uA beyond its range adds to them and is flagged, 10 uA blind it."""
+    found = {}
+    for ambient_na in (0.0, 1e5, 2.01e5, 2.1e5):
+        chip = oximeter()
+        chip.ambient_na = ambient_na
+        ask(chip, 0.0, 0x00)
+        flagged = ask(chip, 0.011, 0x00)[0] & 0x20 > 0
+        burst = ask(chip, 0.011, 0x07, 6)
+        found[ambient_na] = [int.from_bytes(burst[:3], "big"), int.from_bytes(burst[3:], "big"), flagged]
+    assert found == {
+        0.0: [500 * 64, 1000 * 64, False],
+        1e5: [510 * 64, 1010 * 64, False],
+        2.01e5: [1520 * 64, 2020 * 64, True],
+        2.1e5: [2**18 - 1, 2**18 - 1, True],
+    }
+
+
 def test_oximeter_averages_and_slows_down() -> None:
     """Averaging four samples makes a quarter of the FIFO's rate."""
     chip = oximeter()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from simulators import plan
 from simulators.world import artery
 from simulators.world.chair import ChairWorld, UnknownPin
-from simulators.world.finger import EXTINCTION, Finger, extinction
+from simulators.world.finger import BROWN_SKIN, DARK_SKIN, EXTINCTION, LIGHT_SKIN, Finger, extinction, melanin
 from simulators.world.patient import Course, Patient
-from simulators.world.pneumatics import Cuff
+from simulators.world.pneumatics import CUFF_SIZES, Cuff
 from simulators.world.pulse import artery_pressure, finger_volume, recorded
 
 
@@ -51,10 +51,15 @@ def test_shapes_run_from_0_to_1() -> None:
         assert shape(0.3) == pytest.approx(shape(7.3))
 
 
+def seen(finger: Finger, seconds: float) -> np.ndarray:
+    """Red and infrared light in nA, a hundred times a second."""
+    return np.array([finger.light(float(t), 7.0, 7.0) for t in np.arange(0, seconds, 0.01)])
+
+
 def pulsation(finger: Finger, seconds: float = 10.0) -> tuple[float, float]:
     """Relative peak-to-peak pulsation of red and infrared, without noise and breathing."""
     finger.noise_na = 0.0
-    light = np.array([finger.light(float(t), 7.0, 7.0) for t in np.arange(0, seconds, 0.01)])
+    light = seen(finger, seconds)
     return tuple((light.max(axis=0) - light.min(axis=0)) / light.mean(axis=0))
 
 
@@ -73,6 +78,51 @@ def test_perfusion_is_the_infrared_pulse() -> None:
     """A perfusion of 2 % makes an infrared pulse of 2 % at normal saturation."""
     _, ir = pulsation(Finger(Patient(spo2_pct=97.0, perfusion_pct=2.0, resp_bpm=0.0), seed=1))
     assert ir == pytest.approx(0.02, rel=0.05)
+
+
+def dyed(skin: float, noise_na: float = 0.0) -> Finger:
+    finger = Finger(Patient(spo2_pct=90.0, resp_bpm=0.0), seed=1)
+    finger.skin, finger.noise_na = skin, noise_na
+    return finger
+
+
+def test_melanin_absorbs_red_more_than_infrared() -> None:
+    """Jacques' fit at the two LEDs, in 1/cm, computed by hand."""
+    assert melanin(660.0) == pytest.approx(269, rel=0.01)
+    assert melanin(880.0) == pytest.approx(103, rel=0.01)
+
+
+def test_darker_skin_returns_less_light_and_less_of_red() -> None:
+    """The darker the skin the less comes back, in red more so; the darkest leaves a third of red, not a trace."""
+    light = np.array([seen(dyed(skin), 1.0).mean(axis=0) for skin in (LIGHT_SKIN, BROWN_SKIN, DARK_SKIN)])
+    left = light / light[0]
+    assert (np.diff(left, axis=0) < 0).all()
+    assert (left[1:, 0] < left[1:, 1]).all()
+    assert 0.2 < left[2, 0] < 0.5 < left[2, 1] < 0.8
+
+
+def test_skin_leaves_the_ratio_of_pulsations_but_for_the_noise() -> None:
+    """Melanin does not pulse: without noise the ratio is the same; with noise, red of dark skin is the noisier."""
+    ratios, noisiness = [], []
+    for skin in (LIGHT_SKIN, DARK_SKIN):
+        red, ir = pulsation(dyed(skin))
+        ratios.append(red / ir)
+        clean, noisy = seen(dyed(skin), 5.0)[:, 0], seen(dyed(skin, noise_na=0.12), 5.0)[:, 0]
+        noisiness.append((noisy - clean).std() / (clean.max() - clean.min()))
+    assert ratios[0] == pytest.approx(ratios[1], rel=1e-6)
+    assert noisiness[1] > 2 * noisiness[0]
+
+
+def test_a_venous_pulse_looks_like_less_oxygen() -> None:
+    """Veins that beat with the heart add darker blood to the pulse: the ratio of ratios rises with their share."""
+    ratios = []
+    for share in (0.0, 0.1, 0.3):
+        finger = Finger(Patient(spo2_pct=97.0, resp_bpm=0.0), seed=1)
+        finger.venous_pulse = share
+        red, ir = pulsation(finger)
+        ratios.append(red / ir)
+    assert ratios == sorted(ratios)
+    assert ratios[2] > ratios[0] * 1.1
 
 
 def test_boards_differ_and_one_board_repeats() -> None:
@@ -126,8 +176,8 @@ def test_artery_is_softest_when_unloaded_and_stiffer_stretched_than_it_is_soft_c
     assert artery.volume_ml(-0.001) == pytest.approx(artery.volume_ml(0.001), rel=1e-3)
 
 
-def cuff_on(patient: Patient) -> Cuff:
-    return Cuff(lambda t: artery.pressure_mmhg(patient, t))
+def cuff_on(patient: Patient, size: str = "normal") -> Cuff:
+    return Cuff(lambda t: artery.pressure_mmhg(patient, t), size)
 
 
 def reach(cuff: Cuff, target_mmhg: float, t: float, rising: bool, limit_s: float = 60.0) -> float:
@@ -205,6 +255,23 @@ def test_oscillations_are_largest_between_diastolic_and_systolic(sys_mmhg: float
     assert 0.5 < swings[largest] < 5
     assert swings[240] < swings[largest] / 3
     assert swings[40] < swings[largest] * 0.7
+
+
+def test_a_larger_cuff_fills_slower_and_swings_less() -> None:
+    """The same pump and the same artery: more air takes longer to 180 mmHg, and gives way more to the pulse."""
+    fills_s, swings = [], []
+    for size in CUFF_SIZES:  # from small to large
+        cuff = cuff_on(Patient(), size)
+        cuff.control(0.0, pump_on=True, dump_open=False, bleed=0.0)
+        t = reach(cuff, 95, 0.0, rising=True)
+        cuff.control(t, pump_on=False, dump_open=False, bleed=0.0)
+        held = [cuff.pressure_mmhg(t + i * 0.01) for i in range(200)]
+        swings.append(max(held) - min(held))
+        cuff.control(t + 2.0, pump_on=True, dump_open=False, bleed=0.0)
+        fills_s.append(reach(cuff, 180, t + 2.0, rising=True) - 2.0)
+    assert fills_s[0] * 1.3 < fills_s[1] < fills_s[2] / 1.3
+    assert swings[0] / 1.3 > swings[1] > swings[2] * 1.3
+    assert swings[2] > 0.3
 
 
 def test_quiet_hours_cost_nothing() -> None:

@@ -155,6 +155,10 @@ def _clock_step(chair: Chair, seconds: float) -> None:
     chair.gateway.utc_step_ms += round(seconds * 1000)
 
 
+def _clock_set(chair: Chair, set_: bool) -> None:
+    chair.gateway.has_clock = set_
+
+
 MENU: dict[str, Fault] = {
     # the patient and the finger
     "probe off": Fault(
@@ -242,6 +246,11 @@ MENU: dict[str, Fault] = {
         "the gateway's process is killed", lambda chair, _: chair.gateway.crash(), lambda chair: chair.gateway_starts()
     ),
     "clock step": Fault("the gateway's clock of the day jumps by this", _clock_step, None, "s", 3600.0),
+    "no clock": Fault(
+        "the gateway's computer does not know the day: it says 1970",
+        lambda chair, _: _clock_set(chair, False),
+        lambda chair: _clock_set(chair, True),
+    ),
 }
 
 

@@ -38,6 +38,7 @@ class VirtualGateway:
         self.agenda = agenda
         self.connected = False
         self.utc_step_ms = 0
+        self.has_clock = True
         self.engine: Engine | None = None
         self.refused: list[Refusal] = []
         self._site, self._chair, self._device = site, chair, device
@@ -132,4 +133,5 @@ class VirtualGateway:
         return MONOTONIC_MS + self._now_us() // 1000
 
     def _utc_ms(self) -> int:
-        return UTC_MS + self.utc_step_ms + self._now_us() // 1000
+        # Without a battery and a network the day is the first of 1970.
+        return (UTC_MS if self.has_clock else 0) + self.utc_step_ms + self._now_us() // 1000

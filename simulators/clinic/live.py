@@ -30,6 +30,7 @@ from simulators.world.patient import Patient
 VIRTUAL_ONLY = {
     "samples lost", "clock drift", "flash full", "wifi loss", "dns loss", "half-open link", "packet delay",
     "packet loss", "packet duplication", "packet reordering", "broker restart", "gateway crash", "clock step",
+    "no clock",
 }  # fmt: skip
 LOOK_S = 0.02
 

@@ -133,6 +133,8 @@ TRACES: dict[str, Trace] = {
     "packet reordering": lambda chair: any(step < 0 for step in seq_steps(chair)),
     "broker restart": lambda chair: len(chair.board.peer.connects) > 1 and link_lost(chair),
     "gateway crash": lambda chair: [e.get("run") for e in chair.log.of("gateway")] == ["run-1", None, "run-2"],
+    # The alarms are what they are in the healthy stay: only their label is wrong.
+    "no clock": lambda chair: any(e["utc_ms"] < 86_400_000 for e in during(chair, "alarm")),
     "clock step": lambda chair: any(e["utc_ms"] - UTC_MS - e["at_ms"] >= 3_600_000 for e in during(chair, "alarm")),
 }
 ELSEWHERE = {"flash full"}

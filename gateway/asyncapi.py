@@ -51,6 +51,7 @@ CHANNELS = (
     Channel("board", "device", "cuff", wire.Cuff, 0, False, "One finished or failed measurement; a record."),
     Channel("board", "device", "event", wire.Event, 0, False, "Start, button, fault, local alarm; a record."),
     Channel("board", "device", "reply", wire.Reply, 1, False, "The answer to a command."),
+    Channel("board", "device", "waveform", wire.Waveform, 0, False, "A second of the pleth, on request."),
     Channel("gateway", "device", "ack", wire.Ack, 0, False, "Which records are durable, each second."),
     Channel("gateway", "device", "annunciate", wire.Annunciate, 1, KEPT, "Lamp and sounder, each second."),
     Channel("gateway", "device", "cmd", wire.Cmd, 1, False, "A command that expires."),
@@ -84,6 +85,7 @@ EXAMPLES: tuple[wire.Message, ...] = (
     ),
     wire.Event(**_RECORD, kind="button", name="call"),
     wire.Reply(boot=_BOOT, id="c-9", result="refused", reason="expired"),
+    wire.Waveform(boot=_BOOT, up_ms=118_400, rate_hz=25, ir=[-310, 120, 905, 640]),
     wire.Ack(boot=_BOOT, run=_RUN, upto=116, have=[(118, 118)]),
     wire.Annunciate(
         run=_RUN, beat=204, level="medium", sound=True, session="s-41", cuff_interval_s=300, cuff_next_s=180,

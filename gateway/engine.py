@@ -50,6 +50,8 @@ READS: dict[type[wire.Record], type[VitalsRead] | type[CuffRead] | type[Happened
     wire.Cuff: CuffRead,
     wire.Event: Happened,
 }
+HEARD = {leaf: kind for leaf, kind in wire.BOARD_TOPICS.items() if kind is not wire.Waveform}
+"""Topics of boards that are judged and kept; a waveform is for whoever looks."""
 S = TypeVar("S", bound=Struct)
 
 
@@ -108,7 +110,7 @@ class Engine:
     # ---- what the shell calls -----------------------------------------------------------------------------
 
     def subscriptions(self) -> list[tuple[str, int]]:
-        boards = [(wire.device_topic("+", leaf), 1 if leaf in ("status", "reply") else 0) for leaf in wire.BOARD_TOPICS]
+        boards = [(wire.device_topic("+", leaf), 1 if leaf in ("status", "reply") else 0) for leaf in HEARD]
         return [*boards, (wire.chair_topic(self.site, "+", "do"), 1), *((topic, 0) for topic in self.own_topics())]
 
     def own_topics(self) -> list[str]:
@@ -140,7 +142,7 @@ class Engine:
                     return self._foreign(topic, retained and bool(payload) and board not in self.chair_of)
                 case ["site", self.site, "chair", name, "state"]:
                     return self._foreign(topic, retained and bool(payload) and name not in self.chairs)
-                case ["dev", board, leaf] if leaf in wire.BOARD_TOPICS:
+                case ["dev", board, leaf] if leaf in HEARD:
                     if board not in self.chair_of:
                         raise wire.Refused("unknown_device", f"{board} has no chair in the configuration")
                     return self._from_board(board, leaf, payload, retained, now_ms, utc_ms)
@@ -189,7 +191,7 @@ class Engine:
         self, board: str, leaf: str, payload: bytes, retained: bool, now_ms: int, utc_ms: int
     ) -> list[Output]:
         self.received += 1
-        message = wire.decode(payload, wire.BOARD_TOPICS[leaf])
+        message = wire.decode(payload, HEARD[leaf])
         if isinstance(message, wire.Status):
             return self._status(board, message, retained, now_ms, utc_ms)
         if retained:

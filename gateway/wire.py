@@ -54,6 +54,8 @@ class Message(Struct, kw_only=True):
 class Calibration(Struct, kw_only=True):
     state: Literal["calibrated", "uncalibrated", "expired"]
     made_on: Name | UnsetType = UNSET
+    led_order: Literal["verified", "unverified"] | UnsetType = UNSET
+    """Red and infrared may be swapped on a clone; only the bench can tell."""
 
 
 class Status(Message, kw_only=True):
@@ -72,6 +74,15 @@ class Status(Message, kw_only=True):
     battery_pct: Pct | UnsetType = UNSET
     dropped: Count | UnsetType = UNSET
     """Records that the outbox had to give up since boot."""
+    refused: Count | UnsetType = UNSET
+    """Messages that did not fit the contract, since boot."""
+    boots: Count | UnsetType = UNSET
+    safe_mode: bool = False
+    """After three bad boots: the board talks and takes updates, and measures nothing."""
+    slot: Name | UnsetType = UNSET
+    """Where the running firmware lies: `flashed`, `a` or `b`."""
+    security: Count | UnsetType = UNSET
+    """The counter below which no update is taken."""
 
 
 class Record(Message, kw_only=True):
@@ -88,17 +99,23 @@ class Record(Message, kw_only=True):
 
 
 class Vitals(Record, kw_only=True):
+    """One second. Values come with `good`, and with `below_range` a saturation that is lower than the board's curve
+    was made for: a direction, not a measurement."""
+
     quality: Quality
     sqi_pct: Pct
     spo2_pct: Pct | UnsetType = UNSET
     pulse_bpm: Bpm | UnsetType = UNSET
     pi_pct: Pct | UnsetType = UNSET
     resp_bpm: Annotated[float, Meta(ge=0, le=120)] | UnsetType = UNSET
+    resp_sqi_pct: Pct | UnsetType = UNSET
     ratio: Annotated[float, Meta(ge=0, le=10)] | UnsetType = UNSET
     """Ratio of ratios, what a bench calibrates with."""
     cuff: CuffPhase = "idle"
     cuff_mmhg: Annotated[float, Meta(ge=-50, le=400)] | UnsetType = UNSET
     seat: Literal["occupied", "empty", "unknown"] = "unknown"
+    uncalibrated: bool = False
+    """By the published curve and an unverified order of the LEDs."""
 
 
 class Cuff(Record, kw_only=True):
@@ -108,6 +125,8 @@ class Cuff(Record, kw_only=True):
     trigger: Literal["schedule", "command", "repeat", "button"]
     duration_ms: Count = 0
     reason: Name | UnsetType = UNSET
+    sqi_pct: Pct | UnsetType = UNSET
+    uncalibrated: bool = False
     sys_mmhg: Mmhg | UnsetType = UNSET
     dia_mmhg: Mmhg | UnsetType = UNSET
     map_mmhg: Mmhg | UnsetType = UNSET
@@ -119,7 +138,7 @@ class Cuff(Record, kw_only=True):
 class Event(Record, kw_only=True):
     """Something that happened at the board: a local alarm, a button, a fault, a start."""
 
-    kind: Literal["start", "button", "fault", "local_alarm", "link"]
+    kind: Literal["start", "button", "fault", "local_alarm", "link", "update"]
     name: Name
     value: float | UnsetType = UNSET
     limit: float | UnsetType = UNSET
@@ -132,6 +151,16 @@ class Reply(Message, kw_only=True):
     id: Name
     result: Literal["accepted", "refused"]
     reason: Name | UnsetType = UNSET
+
+
+class Waveform(Message, kw_only=True):
+    """A second of the pleth, on request; not a record: what is lost is lost."""
+
+    boot: Boot
+    up_ms: Count
+    rate_hz: Annotated[int, Meta(ge=1, le=1000)]
+    ir: Annotated[list[int], Meta(max_length=128)]
+    """Infrared pulsation, 1e-5 of its steady part."""
 
 
 # ---- from the gateway -------------------------------------------------------------------------------------
@@ -175,12 +204,24 @@ class Annunciate(GatewayMessage, kw_only=True):
     limits: FallbackLimits | UnsetType = UNSET
 
 
+class UpdateStep(Struct, kw_only=True):
+    """One step of a firmware update; files come in chunks that fit a message."""
+
+    step: Literal["begin", "chunk", "apply", "cancel"]
+    file: Name | UnsetType = UNSET
+    at: Count | UnsetType = UNSET
+    """Offset of the chunk in its file, bytes."""
+    data: Annotated[str, Meta(max_length=1500)] | UnsetType = UNSET
+    """Base64."""
+
+
 class Cmd(GatewayMessage, kw_only=True):
     id: Name
-    kind: Literal["measure", "abort", "identify", "reboot"]
+    kind: Literal["measure", "abort", "identify", "reboot", "waveform", "update"]
     session: Name
     boot: Boot
     valid_until_up_ms: Count
+    update: UpdateStep | UnsetType = UNSET
 
 
 class AlarmView(Struct, kw_only=True):
@@ -396,6 +437,7 @@ BOARD_TOPICS: dict[str, type[Message]] = {
     "cuff": Cuff,
     "event": Event,
     "reply": Reply,
+    "waveform": Waveform,
 }
 
 

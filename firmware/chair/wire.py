@@ -18,7 +18,7 @@ EVENT = 2
 RECORD_LEAF = ("vitals", "cuff", "event")
 
 LEVELS = ("none", "low", "medium", "high")
-COMMANDS = ("measure", "abort", "identify", "reboot")
+COMMANDS = ("measure", "abort", "identify", "reboot", "waveform", "update")
 _COUNT_MAX = 1 << 53
 
 # name, digits after the point, lowest, highest
@@ -28,8 +28,11 @@ _VITALS = (
     ("pulse_bpm", 1, 0, 300),
     ("pi_pct", 2, 0, 100),
     ("ratio", 4, 0, 10),
+    ("resp_bpm", 1, 0, 120),
+    ("resp_sqi_pct", 0, 0, 100),
 )
 _CUFF = (
+    ("sqi_pct", 0, 0, 100),
     ("sys_mmhg", 1, 0, 400),
     ("dia_mmhg", 1, 0, 400),
     ("map_mmhg", 1, 0, 400),
@@ -52,13 +55,20 @@ def topic(device, leaf):
 # ---- from the board ----
 
 
-def vitals_body(up_ms, age_ms, reading, cuff="idle", cuff_mmhg=None):
+_UNCALIBRATED = ',"uncalibrated":true'
+
+
+def vitals_body(up_ms, age_ms, reading, cuff="idle", cuff_mmhg=None, seat="unknown"):
     """`reading` is what `Oximeter.reading` returns; `cuff_mmhg` is told only while the cuff is not idle."""
     text = '"up_ms":%d,"age_ms":%d,"quality":"%s"' % (up_ms, age_ms, reading["quality"])
     # Required by the contract; an oximeter that could not judge the signal did not find it usable.
     if "sqi_pct" not in reading:
         text += ',"sqi_pct":0'
     text += _numbers(reading, _VITALS)
+    if reading.get("uncalibrated"):
+        text += _UNCALIBRATED
+    if seat != "unknown":
+        text += ',"seat":"%s"' % seat
     if cuff != "idle":
         text += ',"cuff":"%s"' % cuff
         if cuff_mmhg is not None:
@@ -78,6 +88,8 @@ def cuff_body(up_ms, age_ms, result):
     if "reason" in result:
         text += ',"reason":%s' % json.dumps(result["reason"][:64])
     text += _numbers(result, _CUFF)
+    if result.get("uncalibrated"):
+        text += _UNCALIBRATED
     points = ["[%.1f,%.2f]" % (p, a) for p, a in result.get("envelope", ())[:24] if _finite(p) and _finite(a)]
     if points:
         text += ',"envelope":[%s]' % ",".join(points)
@@ -96,8 +108,8 @@ def event_body(up_ms, kind, name, value=None, limit=None, unit=None, detail=None
     return text.encode()
 
 
-def record(boot, seq, base, late, body):
-    """The payload of a record, ready to publish."""
+def record(boot, seq, base, late, body, utc_ms=None):
+    """The payload of a record, ready to publish. `utc_ms` is the UTC of the boot's millisecond 0, once it is known."""
     head = '{"v":%d,"boot":"%s","seq":%d,"base":%d,%s' % (
         VERSION,
         boot,
@@ -105,11 +117,19 @@ def record(boot, seq, base, late, body):
         base,
         '"late":true,' if late else "",
     )
+    if utc_ms is not None:
+        head += '"at_ms":%d,' % (utc_ms + int(body[len(_UP_MS) : body.index(b",")]))
     return head.encode() + body + b"}"
+
+
+def waveform(boot, up_ms, rate_hz, ir):
+    """A second of the pleth. Not a record."""
+    return _dumps({"v": VERSION, "boot": boot, "up_ms": up_ms, "rate_hz": rate_hz, "ir": ir})
 
 
 # Words that most records contain, each kept as one control byte, which JSON text never does. Order matters: a longer
 # word stands before its part.
+_UP_MS = b'"up_ms":'
 _WORDS = (
     b',"quality":"good","sqi_pct":',
     b',"quality":"',
@@ -121,7 +141,11 @@ _WORDS = (
     b'","sqi_pct":0',
     b',"cuff_mmhg":',
     b',"cuff":"',
-    b'"up_ms":',
+    _UP_MS,
+    b',"uncalibrated":true',
+    b',"resp_bpm":',
+    b',"resp_sqi_pct":',
+    b',"seat":"occupied"',
 )
 
 
@@ -178,7 +202,8 @@ def _finite(value):
 
 # ---- from the gateway ----
 
-# Field: its check, and whether it must be there. A check is "count", "name", "bool", or the words allowed.
+# Field: its check, and whether it must be there. A check is "count", "name", "boot", "bool", "object" (looked into by
+# who takes it), or the words allowed.
 _GATEWAY = {"epoch": ("count", False)}
 _ACK = {"boot": ("boot", True), "run": ("name", True), "upto": ("count", True)}
 _ANNUNCIATE = {
@@ -197,6 +222,7 @@ _CMD = {
     "session": ("name", True),
     "boot": ("boot", True),
     "valid_until_up_ms": ("count", True),
+    "update": ("object", False),
 }
 _HAVE_MAX = 16
 
@@ -275,6 +301,8 @@ def _fits(value, check):
         return type(value) is int and 0 <= value <= _COUNT_MAX
     if check == "bool":
         return type(value) is bool
+    if check == "object":
+        return type(value) is dict
     if type(value) is not str:
         return False
     if check == "name":

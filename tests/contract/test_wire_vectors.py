@@ -30,7 +30,7 @@ BOOT = "00112233445566aa"
 
 def encode(kind, g):
     if kind == "vitals":
-        body = wire.vitals_body(g["up_ms"], g["age_ms"], g["reading"], g.get("cuff", "idle"), g.get("cuff_mmhg"))
+        body = wire.vitals_body(g["up_ms"], g["age_ms"], g["reading"], g.get("cuff", "idle"), g.get("cuff_mmhg"), g.get("seat", "unknown"))
     elif kind == "cuff":
         body = wire.cuff_body(g["up_ms"], g["age_ms"], g["result"])
     elif kind == "event":
@@ -39,11 +39,13 @@ def encode(kind, g):
         )
     elif kind == "reply":
         return wire.reply(BOOT, g["id"], g["reason"])
+    elif kind == "waveform":
+        return wire.waveform(BOOT, g["up_ms"], g["rate_hz"], g["ir"])
     elif g["online"]:
         return wire.status(BOOT, g["conn"], g["fields"])
     else:
         return wire.will(BOOT, g["conn"])
-    return wire.record(BOOT, g["seq"], g["base"], g["late"], wire.unpack(wire.pack(body)))
+    return wire.record(BOOT, g["seq"], g["base"], g["late"], wire.unpack(wire.pack(body)), g.get("utc_ms"))
 
 
 def decode(kind, payload):
@@ -86,7 +88,7 @@ def firmware(cases: list[dict[str, Any]]) -> list[Any]:
 
 def by_meaning(kind: str, text: str) -> object:
     """A status or reply is a dictionary whose order is not part of the contract; a record is compared as text."""
-    return json.loads(text) if kind in ("status", "reply") else text
+    return json.loads(text) if kind in ("status", "reply", "waveform") else text
 
 
 def test_the_firmware_encodes_what_the_vectors_say() -> None:

@@ -68,11 +68,11 @@ def test_a_crash_while_the_cuff_is_full_empties_it_and_is_published(tmp_path: Pa
     """The board restarts by itself, the cuff is empty within 30 s, and the next start says what happened, once."""
     copy = broken(
         tmp_path,
-        "chair/app.py",
-        "            state = self._cuff.state\n",
-        "            state = self._cuff.state\n"
-        "            if (self._cuff.pressure_mmhg or 0) > 100:\n"
-        "                raise ValueError('broken on purpose')\n",
+        "chair/arm.py",
+        "        state = self._cuff.state\n",
+        "        state = self._cuff.state\n"
+        "        if (self._cuff.pressure_mmhg or 0) > 100:\n"
+        "            raise ValueError('broken on purpose')\n",
     )
     chair = Chair(tmp_path, firmware_dir=copy)
     chair.gateway = True
@@ -95,7 +95,7 @@ def test_a_crash_while_the_cuff_is_full_empties_it_and_is_published(tmp_path: Pa
 def test_an_error_in_the_supervisor_stops_the_board(tmp_path: Path) -> None:
     """An exception in the timer's callback is not swallowed: the cuff opens and the board restarts."""
     copy = broken(
-        tmp_path, "chair/app.py", "                self._cuff.tick(time.ticks_ms())\n",
+        tmp_path, "chair/arm.py", "                self._cuff.tick(time.ticks_ms())\n",
         "                self._cuff.tick(time.ticks_ms())\n"
         "                if self._cuff.state == 'inflating':\n"
         "                    1 // 0\n",
@@ -114,8 +114,8 @@ def test_an_error_in_the_supervisor_stops_the_board(tmp_path: Path) -> None:
 def test_a_part_that_hangs_is_found_by_the_watchdog(tmp_path: Path) -> None:
     """The main loop alone does not feed it: a sampler that never comes back restarts the board."""
     copy = broken(
-        tmp_path, "chair/app.py", "            self._progress.moved(\"sampler\")\n",
-        "            self._progress.moved(\"sampler\")\n"
+        tmp_path, "chair/finger.py", "            moved()\n",
+        "            moved()\n"
         "            if now_ms > 5000:\n"
         "                await asyncio.Event().wait()\n",
     )  # fmt: skip

@@ -77,6 +77,15 @@ def test_a_value_that_was_not_measured_is_not_a_number(page: WallPage, gateway: 
     assert "no finger" in tile["signal"]
 
 
+def test_a_saturation_below_the_measuring_range_is_no_measurement(page: WallPage, gateway: FakeGateway) -> None:
+    """What the board can only estimate is marked at the number and in words."""
+    gateway.set("bay-1", vitals=vitals(quality="below_range", spo2_pct=61, pulse_bpm=70))
+    page.open()
+    tile = page.wait_tile("bay-1", live, "is live")
+    assert tile["spo2"] == "≈61"
+    assert "below the measuring range" in tile["signal"]
+
+
 def test_a_silent_gateway_makes_the_page_say_so(page: WallPage, gateway: FakeGateway) -> None:
     """Without heartbeats the page says within 3 s that it is not live, greys every number, and recovers."""
     gateway.set("bay-1")

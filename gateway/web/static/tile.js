@@ -120,7 +120,9 @@ export class Tile {
         else {
             mark(this.element, "fresh", fresh);
             put(this.#parts.lost, "");
-            put(this.#parts.spo2, whole(vitals.spo2_pct));
+            // Below what the board was calibrated for, a number is a direction: it must not look like a measurement.
+            const about = vitals.quality === "below_range" && vitals.spo2_pct !== undefined ? "≈" : "";
+            put(this.#parts.spo2, about + whole(vitals.spo2_pct));
             put(this.#parts.pulse, whole(vitals.pulse_bpm));
             if (fresh === "stale") signal.push(oldness(ageMs, entry.retained));
             if (vitals.quality !== "good") signal.push(quality(vitals.quality));

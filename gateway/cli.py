@@ -129,6 +129,36 @@ def fleet(
 
 
 @app.command()
+def replay(
+    source: Annotated[Path, typer.Argument(help="A CSV with time_s and values, or the .jsonl of `sim record`.")],
+    protocol: Annotated[str, typer.Option(help="Which protocol judges.")] = "iv-ketamine",
+    compare: Annotated[str | None, typer.Option(help="Another protocol, to set beside it.")] = None,
+    limits: Annotated[Path | None, typer.Option(help="A clinic's own values (TOML), put over --protocol's.")] = None,
+    cadence_s: Annotated[float | None, typer.Option(help="How far rows are apart, 1 to 300 s.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+) -> None:
+    """Ask what alarms a recording would have raised, how many an hour, and for how long.
+
+    Example: chairside replay night.csv --protocol iv-ketamine --limits clinic.toml
+    """
+    from gateway import protocols as files  # noqa: PLC0415
+    from gateway.replay import play, recording, report  # noqa: PLC0415
+
+    known = sorted(path.stem for path in files.FOLDER.glob("*.toml"))
+    try:
+        wanted = [(protocol, limits)] + ([(compare, None)] if compare else [])
+        for name, _ in wanted:
+            if name not in known:
+                _refuse(f"no protocol {name!r}; there are {', '.join(known)}")
+        rules = [files.load(files.FOLDER / f"{name}.toml", changed) for name, changed in wanted]
+        recorded = recording.read(source, cadence_s)
+    except (files.ProtocolError, recording.RecordingError) as error:
+        _refuse(str(error))
+    results = [play.play(recorded, each) for each in rules]
+    (report.write_json if as_json else report.text)(Console(), results)
+
+
+@app.command()
 def check_config(config: ConfigFile = Path("gateway.toml")) -> None:
     """Read the configuration and the protocols, and show what they say.
 

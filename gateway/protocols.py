@@ -1,8 +1,22 @@
-"""Reads `gateway/protocols/*.toml` into `core.protocol` types, or says exactly what is wrong and where."""
+"""Reads `gateway/protocols/*.toml` into `core.protocol` types, or says exactly what is wrong and where.
+
+A clinic's own limits change single values of a protocol, in a file of their own:
+
+    [rules.spo2_low]
+    clear_s = 5
+    medium = { below = 92, delay_s = 15 }
+
+    [criteria.spo2_steady]
+    at_least = 95
+
+    [cuff]
+    dosing_s = 600
+"""
 
 import math
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,17 +29,18 @@ class ProtocolError(ValueError):
     """A protocol file that must not be used: names the file, the line or key, what was found, what is allowed."""
 
 
-def load(path: Path) -> Protocol:
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProtocolError(f"{path}: {error}") from None
+def load(path: Path, limits: Path | None = None) -> Protocol:
+    """The protocol in `path`, with the values that the file `limits` changes. Raises ProtocolError."""
+    raw = _read(path)
+    if limits is not None:
+        _change(raw, limits)
     _check_finite(path, raw)
+    where = f"{path} with {limits}" if limits else str(path)
     try:
         protocol = msgspec.convert(raw, Protocol)
     except msgspec.ValidationError as error:
-        raise ProtocolError(f"{path}: {error}") from None
-    _check(path, protocol)
+        raise ProtocolError(f"{where}: {error}") from None
+    _check(where, protocol)
     return protocol
 
 
@@ -42,7 +57,43 @@ def load_all(folder: Path = FOLDER) -> dict[str, Protocol]:
     return protocols
 
 
-def _check(path: Path, protocol: Protocol) -> None:
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProtocolError(f"{path}: {error}") from None
+
+
+def _change(raw: dict[str, Any], limits: Path) -> None:
+    """Put a clinic's values in place. Only what is there can be changed: a misspelt name must not go unnoticed."""
+    for part, changes in _read(limits).items():
+        if part == "cuff" and isinstance(changes, dict):
+            raw["cuff"] = raw["cuff"] | changes
+        elif part in ("rules", "criteria") and isinstance(changes, dict):
+            known = {entry["id"]: entry for entry in raw[part]}
+            for name, values in changes.items():
+                key = f"{limits}: {part}.{name}"
+                if name not in known:
+                    raise ProtocolError(f"{key}: not in protocol {raw['id']!r}; it has {', '.join(known)}")
+                if not isinstance(values, dict):
+                    raise ProtocolError(f"{key}: found {values!r}, must be a table of values")
+                _change_entry(key, known[name], values)
+        else:
+            raise ProtocolError(f"{limits}: {part}: unknown; allowed are the tables rules, criteria, cuff")
+
+
+def _change_entry(key: str, entry: dict[str, Any], values: dict[str, Any]) -> None:
+    tiers = {tier["level"]: tier for tier in entry.get("tiers", [])}
+    for name, value in values.items():
+        if name in tiers and isinstance(value, dict):
+            tiers[name].update(value)
+        elif name in ("low", "medium", "high") and tiers:
+            raise ProtocolError(f"{key}.{name}: the rule has only {', '.join(tiers)}, each a table of values")
+        else:
+            entry[name] = value
+
+
+def _check(path: str, protocol: Protocol) -> None:
     """What types cannot say."""
     seen: set[str] = set()
     for rule in protocol.rules:

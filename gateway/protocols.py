@@ -11,6 +11,9 @@ A clinic's own limits change single values of a protocol, in a file of their own
 
     [cuff]
     dosing_s = 600
+
+In the same way one protocol may say only how it differs from another that it `extends`; `new_rules` and
+`new_criteria` are what the other does not have.
 """
 
 import math
@@ -20,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.protocol import RANK, Criterion, Hold, Observed, Protocol, Rule, fallback
+from gateway.core.protocol import PHASES, RANK, Criterion, Hold, Observed, Protocol, Rule, fallback
 
 FOLDER = Path(__file__).parent / "protocols"
 
@@ -31,9 +34,9 @@ class ProtocolError(ValueError):
 
 def load(path: Path, limits: Path | None = None) -> Protocol:
     """The protocol in `path`, with the values that the file `limits` changes. Raises ProtocolError."""
-    raw = _read(path)
+    raw = _whole(path)
     if limits is not None:
-        _change(raw, limits)
+        _change(raw, _read(limits), limits)
     _check_finite(path, raw)
     where = f"{path} with {limits}" if limits else str(path)
     try:
@@ -64,17 +67,41 @@ def _read(path: Path) -> dict[str, Any]:
         raise ProtocolError(f"{path}: {error}") from None
 
 
-def _change(raw: dict[str, Any], limits: Path) -> None:
-    """Put a clinic's values in place. Only what is there can be changed: a misspelt name must not go unnoticed."""
-    for part, changes in _read(limits).items():
+def _whole(path: Path) -> dict[str, Any]:
+    """A protocol's file together with the one that it extends."""
+    own = _read(path)
+    if "extends" not in own:
+        return own
+    base = own.pop("extends")
+    known = sorted(other.stem for other in path.parent.glob("*.toml") if other != path)
+    if base not in known:
+        raise ProtocolError(f"{path}: extends: found {base!r}, allowed are {', '.join(known)}")
+    raw = _read(path.parent / f"{base}.toml")
+    if "extends" in raw:
+        raise ProtocolError(f"{path}: extends {base!r}, which extends another; say it of that one")
+    differs: dict[str, Any] = {part: own.pop(part) for part in ("rules", "criteria", "cuff") if part in own}
+    for part in ("rules", "criteria"):
+        new = own.pop(f"new_{part}", [])
+        if not isinstance(new, list):
+            raise ProtocolError(f"{path}: new_{part}: found {new!r}, must be [[new_{part}]]")
+        raw[part] = [*raw[part], *new]
+    _change(raw, differs, path)
+    return raw | own
+
+
+def _change(raw: dict[str, Any], differs: dict[str, Any], limits: Path) -> None:
+    """Put other values in place. Only what is there can be changed: a misspelt name must not go unnoticed."""
+    for part, changes in differs.items():
         if part == "cuff" and isinstance(changes, dict):
             raw["cuff"] = raw["cuff"] | changes
         elif part in ("rules", "criteria") and isinstance(changes, dict):
-            known = {entry["id"]: entry for entry in raw[part]}
+            known = {entry.get("id"): entry for entry in raw[part]}
             for name, values in changes.items():
                 key = f"{limits}: {part}.{name}"
                 if name not in known:
-                    raise ProtocolError(f"{key}: not in protocol {raw['id']!r}; it has {', '.join(known)}")
+                    raise ProtocolError(
+                        f"{key}: not in protocol {raw.get('id')!r}; it has {', '.join(map(str, known))}"
+                    )
                 if not isinstance(values, dict):
                     raise ProtocolError(f"{key}: found {values!r}, must be a table of values")
                 _change_entry(key, known[name], values)
@@ -98,6 +125,8 @@ def _check(path: str, protocol: Protocol) -> None:
     seen: set[str] = set()
     for rule in protocol.rules:
         key = f"{path}: rule {rule.id!r}"
+        if rule.always and rule.phases != PHASES:
+            raise ProtocolError(f"{key}: always, and only in {', '.join(rule.phases)}; give one of the two")
         if rule.id in seen:
             raise ProtocolError(f"{key} stands twice; a rule is one condition with several tiers")
         seen.add(rule.id)

@@ -140,7 +140,7 @@ def _history(protocol: Protocol, state: ChairState, sampled: measures.Measures, 
         return state
     outage = state.outage
     for rule in protocol.rules:
-        value = sampled.get(rule.measure)
+        value = sampled.get(rule.measure) if state.session.phase in rule.phases else None
         gentlest = rule.tiers[0]
         if rule.kind == "physiological" and value is not None and gentlest.crossed(value):
             crossed = Crossed(rule=rule.id, reason=rule.reason, value=value, unit=rule.unit, at_mono_ms=at_ms)
@@ -213,6 +213,10 @@ def _judge(
         if state.session is None and not rule.always:
             continue
         before = after.get(rule.id, NORMAL)
+        if state.session is not None and state.session.phase not in rule.phases:
+            after[rule.id], changes = alarms.end(rule, before, f"not judged in phase {state.session.phase}", now_ms)
+            decisions += [AlarmChanged(change=change, session=session) for change in changes]
+            continue
         value = sampled.get(rule.measure)
         if value is None and before.condition == "normal":
             continue

@@ -23,6 +23,7 @@ Measure = Literal[
     "board_fault", "uncalibrated", "battery_pct", "nurse_call", "local_alarm",
 ]  # fmt: skip
 Phase = Literal["before", "dosing", "recovery"]
+PHASES: tuple[Phase, ...] = ("before", "dosing", "recovery")
 Clock = Literal["first_dose", "last_dose", "dose_end"]
 
 
@@ -59,7 +60,8 @@ class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One condition with its levels, gentlest first. `always`: judged without a session too."""
+    """One condition with its levels, gentlest first. `always`: judged without a session too. Outside its `phases` it is
+    not judged, and an alarm that stood ends with the phase."""
 
     id: Identifier
     measure: Measure
@@ -70,6 +72,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hysteresis: Annotated[float, Meta(ge=0)] = 0
     clear_s: Seconds = 0
     always: bool = False
+    phases: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=3)] = PHASES
 
     def latches(self, level: str) -> bool:
         return self.kind == "physiological" and level == "high"

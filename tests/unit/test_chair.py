@@ -1,10 +1,11 @@
 """What readings, silence and events make of a chair: told as stories through the engine."""
 
 import pytest
-from core_helpers import DEMO, Story, only, protocol, published, rows, transitions
+from core_helpers import DEMO, Story, only, protocol, published, rows, rule, transitions
 from msgspec.structs import replace
 
 from gateway import wire
+from gateway.core.protocol import Tier
 
 BAD = ("settling", "no_finger", "low_perfusion", "motion", "saturation", "ambient", "sensor_fault", "cuff_hold")
 
@@ -336,6 +337,30 @@ def test_a_pressure_over_a_limit_is_repeated_sooner_and_confirmed() -> None:
     story.watched(35)
     story.cuff(166, 90)
     assert story.alarm("sys_high").level == "medium"
+
+
+def test_an_alarm_of_a_phase_ends_with_it() -> None:
+    """A pressure that asks to delay the first dose is no alarm after it, and the record says why it ended."""
+    early = rule(
+        Tier(level="low", above=140.0),
+        id="early",
+        measure="sys_mmhg",
+        reason="High before the dose",
+        phases=("before",),
+    )
+    story = watching(protocol=protocol(*DEMO.rules, early))
+    story.cuff(150, 80)
+    assert story.alarm("early").present
+    told = len(story.outputs)
+    story.doses("first")
+    story.tick()
+    outputs = story.outputs[told:]
+    assert transitions(outputs, "early") == ["cleared"]
+    [row] = [row for row in rows(outputs, "alarm") if row.tags["rule"] == "early"]
+    assert row.fields["reason"] == "not judged in phase dosing"
+    story.watched(35)
+    story.cuff(150, 80)
+    assert not story.alarm("early").shown
 
 
 def test_a_failed_measurement_says_nothing_of_the_pressure() -> None:

@@ -6,7 +6,7 @@ import pytest
 from core_helpers import DEMO
 
 from gateway import protocols
-from gateway.core.protocol import RANK, fallback
+from gateway.core.protocol import RANK, Elapsed, fallback
 
 GOOD = (protocols.FOLDER / "demo.toml").read_text(encoding="utf-8")
 SPO2 = '{ level = "medium", below = 90, delay_s = 10 }, { level = "high", below = 85 }'
@@ -134,3 +134,66 @@ class TestTheProtocolsThatComeWithIt:
 def test_the_demonstration_is_loaded() -> None:
     """And says that it is not for patients."""
     assert "demonstrations only" in DEMO.notice
+
+
+EXTENDING = """
+id = "short"
+title = "Short"
+notice = "x"
+extends = "demo"
+[rules.spo2_low]
+clear_s = 7
+[cuff]
+dosing_s = 77
+[[new_rules]]
+id = "early"
+measure = "sys_mmhg"
+kind = "physiological"
+reason = "Early"
+unit = "mmHg"
+phases = ["before"]
+tiers = [{ level = "low", above = 140 }]
+"""
+
+
+def test_a_protocol_says_only_how_it_differs_from_another(tmp_path: Path) -> None:
+    """Everything else stands in one place."""
+    written(tmp_path, GOOD)
+    written(tmp_path, EXTENDING, "short.toml")
+    both = protocols.load_all(tmp_path)
+    short, demo = both["short"], both["demo"]
+    assert short.criteria == demo.criteria
+    assert (short.cuff.dosing_s, short.cuff.recovery_s) == (77, demo.cuff.recovery_s)
+    assert [rule.clear_s for rule in short.rules if rule.id == "spo2_low"] == [7]
+    assert [rule.id for rule in short.rules] == [*(rule.id for rule in demo.rules), "early"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('extends = "demo"', 'extends = "dem"', "extends: found 'dem', allowed are demo"),
+        ("[rules.spo2_low]", "[rules.spo2_lo]", "rules.spo2_lo: not in protocol 'demo'"),
+        ('phases = ["before"]', 'phases = ["bevor"]', "Invalid enum value 'bevor'"),
+        ('phases = ["before"]', "phases = []", "length >= 1"),
+        ('phases = ["before"]', 'phases = ["before"]\nalways = true', "rule 'early': always, and only in before"),
+        ('id = "early"', 'id = "spo2_low"', "rule 'spo2_low' stands twice"),
+        ("[[new_rules]]", "[new_rules]", "new_rules: found"),
+    ],
+)
+def test_a_difference_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """With the file that says it."""
+    written(tmp_path, GOOD)
+    path = written(tmp_path, EXTENDING.replace(old, new), "short.toml")
+    with pytest.raises(protocols.ProtocolError) as refusal:
+        protocols.load(path)
+    assert says in str(refusal.value)
+    assert "short.toml" in str(refusal.value)
+
+
+def test_esketamine_is_observed_for_two_hours_after_the_last_device() -> None:
+    """And looks at the pressure before the first one."""
+    esketamine = protocols.load_all()["esketamine"]
+    [waits] = [criterion for criterion in esketamine.criteria if isinstance(criterion, Elapsed)]
+    assert (waits.since, waits.at_least_s) == ("dose_end", 7200)
+    early = [rule for rule in esketamine.rules if rule.phases == ("before",)]
+    assert [(rule.measure, rule.tiers[0].above) for rule in early] == [("sys_mmhg", 140), ("dia_mmhg", 90)]

@@ -33,6 +33,7 @@ check: .venv/.develops  ## Style, types, generated files, firmware for the ESP32
 	$(BIN)/python -m gateway.asyncapi --check
 	$(BIN)/python -m grafana.build --check
 	$(BIN)/python -m simulators.clinic.schema --check
+	$(BIN)/python -m hardware.reference --check
 
 test: .venv/.develops servers  ## Tests of seconds, with real servers
 	$(BIN)/python -m pytest -m "not long" $(ARGS)

@@ -25,7 +25,9 @@ _dump = Pin(pins.DUMP_VALVE, Pin.OUT, value=0)
 _bleed = PWM(Pin(pins.BLEED_VALVE), freq=_BLEED_HZ, duty_u16=_OPEN)
 _timers = []
 
-import network  # noqa: E402  (after the cuff is safe)
+import time  # noqa: E402  (after the cuff is safe)
+
+import network  # noqa: E402
 
 
 def make_safe():
@@ -52,6 +54,7 @@ class Board:
         self._sounder = PWM(Pin(pins.SOUNDER), freq=440, duty_u16=0)
         self._acknowledge = Pin(pins.BUTTON_ACKNOWLEDGE, Pin.IN)
         self._call = Pin(pins.BUTTON_CALL, Pin.IN)
+        self._seat = (Pin(pins.SEAT_OCCUPIED, Pin.IN), Pin(pins.SEAT_EMPTY, Pin.IN))
         self._wlan = network.WLAN(network.STA_IF)
         self._watchdog = None
 
@@ -82,6 +85,15 @@ class Board:
         """(acknowledge, call): whether each is pressed."""
         return not self._acknowledge.value(), not self._call.value()
 
+    def seat_lines(self):
+        """(occupied, empty): whether each contact of the seat is closed."""
+        return not self._seat[0].value(), not self._seat[1].value()
+
+    def battery_v(self):
+        """The cell's voltage."""
+        adc = machine.ADC(Pin(pins.BATTERY), atten=machine.ADC.ATTN_11DB)
+        return adc.read_uv() * 1e-6 / pins.BATTERY_DIVIDER
+
     # ---- time
 
     def every(self, period_ms, callback):
@@ -91,11 +103,33 @@ class Board:
         timer.init(mode=machine.Timer.PERIODIC, period=period_ms, callback=lambda _: callback())
 
     def start_watchdog(self, timeout_ms):
-        """From now on the board restarts unless `feed` is called in time."""
-        self._watchdog = machine.WDT(timeout=timeout_ms)
+        """From now on, or with another time than before, the board restarts unless `feed` is called in time."""
+        self._watchdog_ms = timeout_ms
+        self._may_block = False
+        self._watchdog = machine.WDT(timeout=timeout_ms)  # on the ESP32 there is one, and this sets its time anew
+        self._watchdog.feed()
+
+    def allow_block(self, ms):
+        """Before the next `feed` the program may once stand still for so long; only with an empty cuff."""
+        if ms > self._watchdog_ms:
+            self._may_block = True
+            machine.WDT(timeout=ms).feed()
 
     def feed(self):
-        self._watchdog.feed()
+        if self._may_block:
+            self.start_watchdog(self._watchdog_ms)
+        else:
+            self._watchdog.feed()
+
+    def set_calendar(self, utc_s):
+        """The processor's calendar, by which TLS judges certificates."""
+        since_s = 946684800 if time.gmtime(0)[0] == 2000 else 0  # the ESP32 counts from 2000-01-01
+        year, month, day, hour, minute, second, weekday = time.gmtime(utc_s - since_s)[:7]
+        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+    def reset(self):
+        """Restart the processor, with the cuff safe first."""
+        reset()
 
     # ---- radio
 
@@ -106,6 +140,10 @@ class Board:
         self._wlan.config(pm=network.WLAN.PM_NONE)
         self._wlan.disconnect()
         self._wlan.connect(ssid, password)
+
+    def restart_radio(self):
+        """Switch it off; `join` switches it on again."""
+        self._wlan.active(False)
 
     def joined(self):
         return self._wlan.isconnected()

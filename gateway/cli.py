@@ -16,7 +16,8 @@ ConfigFile = Annotated[Path, typer.Option("--config", help="The configuration, s
 PARTS = {
     # name: module that has a Typer `app`, what it is for
     "sim": ("simulators.cli", "Simulated boards and a simulated bench."),
-    "bench": ("hardware.bench.calibrate", "A board on the bench: calibrate it against references."),
+    "analyse": ("simulators.analyse.cli", "Recordings of any sensor through the firmware's own files."),
+    "bench": ("hardware.bench.cli", "A board on the bench: provision, test, calibrate."),
 }
 
 app = typer.Typer(

@@ -7,8 +7,11 @@ simulated patient's true value; the board's side comes from its own records. Not
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +21,7 @@ from gateway import wire
 from hardware.bench import calibrate
 from simulators.conductor import SimBoard
 from simulators.mqtt_packets import Published
+from simulators.process import BoardError
 from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 from simulators.world.pulse import Shape, finger_volume
@@ -130,6 +134,80 @@ class Bench:
         self._boot = record.boot
         self._up_ms, self._up_at_us = record.up_ms, message.at_us
         self._send("ack", wire.Ack(boot=record.boot, run="bench", upto=record.seq))
+
+
+class UsbBench:
+    """One board on the bench that is asked over its USB line, `port`. Its time is virtual, and passes in a thread while
+    an answer is awaited, so that nothing depends on how fast the host is. Use as a context manager."""
+
+    def __init__(
+        self,
+        device: str,
+        seed: int,
+        flash_dir: Path,
+        *,
+        calibration: Mapping[str, object] | None = None,
+        settings: Mapping[str, object] | None = None,
+        heap_bytes: int | None = None,
+    ) -> None:
+        self.patient = Patient()
+        self.world = ChairWorld(self.patient, seed)
+        self.board = SimBoard(
+            device,
+            self.world,
+            flash_dir,
+            calibration=calibration,
+            settings={"console": True} if settings is None else settings,
+            console=True,
+            heap_bytes=heap_bytes,
+        )
+        self._actions: queue.Queue[tuple[Callable[[], object], threading.Event]] = queue.Queue()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def port(self) -> str:
+        """What a host opens."""
+        assert self.board.console
+        return self.board.console.path
+
+    def __enter__(self) -> UsbBench:
+        self.board.start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._thread.join()
+        self.board.kill()
+        assert self.board.console
+        self.board.console.close()
+        if kind is None:
+            self.board.check()
+
+    def run(self, seconds: float) -> None:
+        """Let time pass without a question."""
+        self.do(lambda: self.board.run_for(seconds))
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Carry out `action` between two moments of the board, and wait until it is done."""
+        done = threading.Event()
+        self._actions.put((action, done))
+        if not done.wait(30):
+            raise BoardError(f"the board stands still: {self.board.error}")
+
+    def _run(self) -> None:
+        assert self.board.console
+        while not self._ending.is_set() and self.board.error is None:
+            with contextlib.suppress(BoardError, queue.Empty):  # the board keeps its error, and raises it at the end
+                if self.board.console.waiting and self._actions.empty():
+                    self.board.run_for(0.05)
+                else:
+                    action, done = self._actions.get(timeout=0.01)
+                    action()
+                    done.set()
 
 
 def calibrated(device: str, seed: int) -> dict[str, object]:

@@ -39,6 +39,7 @@ def board(
     sys: Annotated[float, typer.Option(min=40, max=300, help="True systolic pressure, mmHg.")] = 120.0,
     dia: Annotated[float, typer.Option(min=20, max=200, help="True diastolic pressure, mmHg.")] = 80.0,
     calibration: Annotated[Path | None, typer.Option(help="Its calibration.json.")] = None,
+    usb: Annotated[bool, typer.Option("--console", help="Open its console; prints the port of its USB line.")] = False,
 ) -> None:
     """Run one board live and print what it publishes.
 
@@ -65,8 +66,12 @@ def board(
                 mode="live",
                 broker=(host, port),
                 calibration=_read_calibration(calibration),
+                settings={"console": usb},
+                console=usb,
                 on_publish=show,
             )
+            if sim.console:
+                console.print(f"[bold]    port[/]  {sim.console.path}", highlight=False)
             sim.start()
             try:
                 _watch(sim, seconds)

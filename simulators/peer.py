@@ -1,4 +1,5 @@
-"""The other end of a virtual board's socket: a minimal MQTT 3.1.1 broker for one client, in virtual time.
+"""The other end of a virtual board's socket: a minimal MQTT 3.1.1 broker for one client, in virtual time, and a time
+server (SNTP, RFC 4330) on the same machine.
 
 It keeps what the board published with its time, and lets a test publish to the board, refuse it, drop it, or be
 `silent` to it: then nothing passes and nobody is told. Answers arrive after `latency_us`, in order. Not a broker: no
@@ -8,6 +9,7 @@ sessions, no queueing, one board.
 from __future__ import annotations
 
 import bisect
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +17,12 @@ from simulators import mqtt_packets as mqtt
 from simulators.mqtt_packets import Published
 
 OPENED, REFUSED, DATA, CLOSED = b"o", b"r", b"d", b"c"
+DATAGRAM = 128
+"""Sockets from this number on are not streams."""
+NTP_PORT = 123
+FROM_1900_S = 2_208_988_800
+UTC_MS = 1_767_603_600_000
+"""When time begins: a Monday morning."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Peer:
         self.up = True
         self.silent = False
         self.latency_us = 1500
+        self.refusal = 0  # the code of CONNACK: 5 is "not authorised"
+        self.utc_ms: int | None = UTC_MS  # at time zero; None: there is no time server
         self.published: list[Published] = []
         self.connects: list[bytes] = []
         self.retained: dict[str, bytes] = {}
@@ -84,6 +94,9 @@ class Peer:
         self._forget(number)
 
     def receive(self, number: int, data: bytes) -> None:
+        if number >= DATAGRAM:
+            self._tell_time(number, int.from_bytes(data[:2], "little"), data[2:])
+            return
         connection = self._connections.get(number)
         if connection is None or self.silent:
             return  # lost, or written before the board noticed that the peer is gone
@@ -115,8 +128,10 @@ class Peer:
     def _packet(self, number: int, connection: _Connection, kind: int, flags: int, body: bytes) -> None:
         if kind == mqtt.CONNECT:
             self.connects.append(body)
-            connection.connected = True
-            self._send(number, mqtt.packet(mqtt.CONNACK, b"\0\0"))
+            connection.connected = not self.refusal
+            self._send(number, mqtt.packet(mqtt.CONNACK, bytes([0, self.refusal])))
+            if self.refusal:
+                self._queue(number, CLOSED)
         elif kind == mqtt.PUBLISH:
             message = mqtt.read_publish(self.now_us(), flags, body)
             self.published.append(message)
@@ -138,6 +153,13 @@ class Peer:
             connection.connected = False
         elif kind != mqtt.PUBACK:
             raise ValueError(f"the board sent an MQTT packet of type {kind}")
+
+    def _tell_time(self, number: int, port: int, query: bytes) -> None:
+        if port == NTP_PORT and self.utc_ms is not None:
+            us = (self.utc_ms + FROM_1900_S * 1000) * 1000 + self.now_us() + self.latency_us // 2
+            stamp = struct.pack("!II", us // 1_000_000 % 2**32, us % 1_000_000 * 2**32 // 1_000_000)
+            # Leap 0, version 4, server; stratum 2; the query's own stamp; received and sent in one moment.
+            self._queue(number, DATA, bytes([0x24, 2]) + bytes(22) + query[40:48] + stamp + stamp)
 
     def _forward(
         self, number: int, connection: _Connection, topic: str, payload: bytes, qos: int, *, retained: bool

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class PinPlan:
     name: str
     gpio: int
-    direction: str  # "in", "out" or "pwm"
+    direction: str  # "in", "adc", "out" or "pwm"
     reset: int  # what the line does while the processor's pin floats
 
 
@@ -36,6 +36,7 @@ class BoardPlan:
     pressure_adc_address: int
     pressure_adc_channel: int
     sensor: SensorPlan
+    battery_divider: float
 
     def gpio(self, name: str) -> int:
         """The GPIO number of a named line; raises KeyError for an unknown name."""
@@ -54,6 +55,7 @@ def load(path: Path = ROOT / "hardware" / "board.toml") -> BoardPlan:
     sensor = data["pressure_sensor"]
     return BoardPlan(
         pins=pins,
+        battery_divider=data["battery"]["divider"],
         scl_gpio=data["buses"]["i2c0"]["scl_gpio"],
         sda_gpio=data["buses"]["i2c0"]["sda_gpio"],
         oximeter_address=data["chips"]["oximeter"]["address"],

@@ -14,9 +14,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from simulators.console import Console
+
 HEAD = struct.Struct("<cHq")
 ANSWER = struct.Struct("<cHqq")
 SHIMS = Path(__file__).resolve().parent / "shims"
+SHIMS_BYTES = 24 * 1024
+"""What the shims take at least of a board's heap; a test measures it."""
 
 
 class BoardError(Exception):
@@ -42,7 +46,15 @@ class BoardProcess:
     """Runs `<firmware>/main.py` with the shims in front, its flash folder as working directory."""
 
     def __init__(
-        self, *, micropython: str, firmware: Path, main: Path, flash: Path, log: Path, heap_bytes: int | None
+        self,
+        *,
+        micropython: str,
+        firmware: Path,
+        main: Path,
+        flash: Path,
+        log: Path,
+        heap_bytes: int | None,
+        console: Console | None = None,
     ) -> None:
         to_board_read, self._tx = os.pipe()
         self._rx, from_board_write = os.pipe()
@@ -52,19 +64,28 @@ class BoardProcess:
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(flash),
         }
-        heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [micropython, *heap, str(main)],
-                cwd=flash,
-                env=environment,
-                stdin=subprocess.PIPE,  # held open: a closed console would read as an endless end of file
-                stdout=out,
-                stderr=out,
-                pass_fds=(to_board_read, from_board_write),
-            )
-        os.close(to_board_read)
-        os.close(from_board_write)
+        # The heap is the firmware's: what the shims take of it, and no board has, comes on top.
+        heap = ["-X", f"heapsize={heap_bytes + SHIMS_BYTES}"] if heap_bytes else []
+        environment["CHAIRSIDE_SHIMS_BYTES"] = str(SHIMS_BYTES if heap_bytes else 0)
+        # Without a console its input is held open: a closed one would read as an endless end of file.
+        self._stdin: int | None = None
+        self._console = console
+        if console:
+            stdin, stdout = console.attach()
+        else:
+            stdin, self._stdin = os.pipe()
+            stdout = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._process = subprocess.Popen(
+            [micropython, *heap, str(main)],
+            cwd=flash,
+            env=environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stdout,
+            pass_fds=(to_board_read, from_board_write),
+        )
+        for fd in (to_board_read, from_board_write, stdin, stdout):
+            os.close(fd)
         self._buffer = b""
         self._at = 0
         self.answers = 0
@@ -117,10 +138,11 @@ class BoardProcess:
         """Kill it if it still runs, close the pipe, and return the exit status."""
         self.signal(signal.SIGKILL)
         status = self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
-        for fd in (self._rx, self._tx):
-            os.close(fd)
+        for fd in (self._rx, self._tx, self._stdin):
+            if fd is not None:
+                os.close(fd)
+        if self._console:
+            self._console.detach()
         return status
 
 

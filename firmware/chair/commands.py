@@ -1,10 +1,12 @@
 """Which commands are obeyed. A broker, a queue or a repeat may bring one late: then it must not move the pump."""
 
+from micropython import const
+
 # How far ahead a command may be valid: 5 s for what moves the pump, and a second for the gateway's estimate of our
 # clock, which can only be behind by the link's delay.
 MEASURE_AHEAD_MS_MAX = 6000
 AHEAD_MS_MAX = 60000
-_REMEMBERED = 32
+_REMEMBERED = const(32)
 
 
 class Commands:

@@ -64,3 +64,36 @@ class Progress:
         if not self._missing:
             self._feed()
             self._missing.update(self._parts)
+
+
+class Trust:
+    """When a start has proved itself, and when an update has had its time.
+
+    A start is healthy after a minute: by then every part has fed the watchdog some hundred times. An update must also
+    have heard the gateway through that minute, or the next one could never reach it; after five minutes it is undone.
+    """
+
+    _HEALTHY_MS = 60000
+    _TRIAL_MS_MAX = 300000
+
+    def __init__(self, life):
+        self._life = life
+        self._proved = life.safe_mode
+        self._since_ms = 0
+
+    def tick(self, up_ms, heard, empty, session):
+        """To be called several times a second. `heard`: the gateway is; `empty`: there is no air in the cuff, so that
+        the flash may be written. Returns "", "undo" when the board must restart, or "confirmed VERSION"."""
+        life = self._life
+        if self._proved or not empty:
+            return ""
+        if life.trial and not heard:
+            self._since_ms = up_ms
+            return "undo" if up_ms >= self._TRIAL_MS_MAX and not session else ""
+        if up_ms - self._since_ms < self._HEALTHY_MS:
+            return ""
+        self._since_ms = up_ms  # should the flash not take it
+        was_trial = life.trial
+        version = life.healthy()
+        self._proved = not life.trial
+        return "confirmed " + version if was_trial and self._proved else ""

@@ -1,7 +1,7 @@
 """MQTT 3.1.1 client for asyncio: as much of it as a chair needs, every wait bounded.
 
-    client = Client(device, host, port, handler)        # handler(topic, payload, retained)
-    await client.connect(will_topic, will_payload)       # OSError when it cannot
+    client = Client(device, handler, login, secure)      # handler(topic, payload, retained)
+    await client.connect(address, will_topic, will)      # OSError when it cannot
     await client.run(greet)                              # reads until the link dies, then raises OSError
 
 `greet`, an async function, runs beside the reader and may use, as any task may while the link lives:
@@ -10,8 +10,10 @@
     await client.publish(topic, payload, qos, retain)
 
 One packet is one write: a packet in pieces meets Nagle's algorithm and the peer's delayed ack, 40 ms each. The
-session is clean, so nothing published while we were away is delivered later by the broker. A link that leaves a
-PINGREQ, or a QoS 1 publish, unanswered for 5 s is dead: every failure closes the socket and is an OSError.
+session is clean, so nothing published while we were away is delivered later by the broker. A link on which nothing
+arrives for 5 s, neither the answer to a PINGREQ nor a message, is dead; so is one that leaves a QoS 1 publish
+unanswered that long. A gateway that died behind a living broker is not the link's trouble. Every failure closes the
+socket and is an OSError.
 
 Limits: QoS 2 is not spoken; an incoming packet over `bytes_max` is read over and counted in `oversized`; at most
 four QoS 1 messages are under way.
@@ -21,77 +23,87 @@ import asyncio
 import errno
 import socket
 import struct
+from asyncio import core  # type: ignore[attr-defined]
+
+from micropython import const
 
 KEEPALIVE_S = 10
-_PING_MS = 5000
-_ANSWER_MS = 5000
-_LOOK_UP_EVERY = 8  # failed connects, some 30 s
-_IN_FLIGHT_MAX = 4
-_SKIP_BYTES = 256
+_ANSWER_MS = const(5000)
+_LOOK_MS = const(500)  # how often silence is counted
+_PING_LOOKS = const(4)
+_DEAD_LOOKS = const(10)
+_IN_FLIGHT_MAX = const(4)
+_SKIP_BYTES = const(256)
 
 _CONNACK = 0x20
 _PUBLISH = 0x30
 _PUBACK = 0x40
 _SUBACK = 0x90
-_PINGRESP = 0xD0
 
 
 class MqttFault(OSError):
     """The link is dead or the peer broke the protocol; the text says how."""
 
 
-class Client:
-    """One broker, reconnected by calling `connect` again."""
+class Refused(MqttFault):
+    """Broker or board does not accept the other; trying again will not help, somebody must see to it."""
 
-    def __init__(self, device, host, port, handler, bytes_max=2304):
+
+class Client:
+    """One broker, reconnected by calling `connect` again. `login` is (user, password), the user empty for none.
+    `secure(sock, packet)`, if given, puts TLS on a connected socket: see chair/tls.py."""
+
+    def __init__(self, device, handler, login=("", ""), secure=None, bytes_max=2304):
         self._device = device
-        self._host = host
-        self._port = port
         self._handler = handler
+        self._login = login
+        self._secure = secure
         self._bytes_max = bytes_max
-        self._address = None
         self._stream = None
         self._lock = asyncio.Lock()
         self._answer = asyncio.Event()
         self._waiting = set()  # packet ids without their PUBACK or SUBACK
         self._packet_id = 0
-        self._ping_answered = True
+        # Counted in looks, so that a pause of the whole program is not taken for the broker's silence.
+        self._silent_looks = 0
         self._reader = None  # the task in `run`
         self._fault = None  # what `run` is to end with
-        self._failures = 0  # connects that failed since the board started
         self.oversized = 0
 
-    async def connect(self, will_topic, will_payload):
-        """Connect and log in, within 15 s. The will is retained, QoS 1."""
+    async def connect(self, address, will_topic, will):
+        """Connect and log in, within 15 s, and with TLS 10 s more once it may begin. The will is retained, QoS 1."""
         self.close()
-        if self._address is None:
-            self._address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)[0][-1]
         self._waiting.clear()
         self._fault = None
-        self._ping_answered = True
+        self._silent_looks = 0
         self._lock = asyncio.Lock()  # a writer that was cancelled may have left the old one locked
         sock = socket.socket()
         self._stream = asyncio.StreamWriter(sock)
         try:
             sock.setblocking(False)
             try:
-                sock.connect(self._address)
+                sock.connect(address)
             except OSError as error:
                 if error.errno != errno.EINPROGRESS:
                     raise
             _no_delay(sock)
-            # Handed over unsent, so that drain first waits for the connection: writing earlier fails on some ports.
-            self._stream.out_buf = _connect_packet(self._device, will_topic, will_payload)  # type: ignore[attr-defined]
-            await asyncio.wait_for_ms(self._stream.drain(), 2 * _ANSWER_MS)
+            packet = _connect_packet(self._device, self._login, will_topic, will)
+            await asyncio.wait_for_ms(_connected(sock), 2 * _ANSWER_MS)
+            if self._secure:
+                self._stream = asyncio.StreamWriter(await self._secure(sock, packet))
+            else:
+                await self._write(packet)
             kind, body = await asyncio.wait_for_ms(self._receive(), _ANSWER_MS)
             if kind != _CONNACK or len(body) != 2:
                 raise MqttFault("no CONNACK")
+            if body[1] in (4, 5):
+                raise Refused("the broker refuses the login (mqtt_user, mqtt_password), code %d" % body[1])
             if body[1] != 0:
-                raise MqttFault("broker refused the connection, code %d" % body[1])
+                raise Refused("the broker refuses the connection, code %d" % body[1])
+        except MqttFault:
+            self.close()
+            raise
         except (OSError, EOFError, asyncio.TimeoutError) as error:
-            self._failures += 1
-            if self._failures % _LOOK_UP_EVERY == 0:
-                self._address = None  # it may have moved, but to ask blocks the board for a second
             self._fail("connect: %r" % error)
 
     async def subscribe(self, filters):
@@ -117,11 +129,12 @@ class Client:
     async def run(self, greet):
         """Deliver what arrives and keep the link alive; raises OSError when it is dead."""
         self._reader = asyncio.current_task()
-        ping = asyncio.create_task(self._ping())
+        watch = asyncio.create_task(self._watch())
         greeting = asyncio.create_task(self._beside(greet))
         try:
             while True:
                 kind, body = await self._receive()
+                self._silent_looks = 0
                 if kind & 0xF0 == _PUBLISH:
                     await self._deliver(kind, body)
                 elif kind in (_PUBACK, _SUBACK) and len(body) >= 2:
@@ -129,8 +142,6 @@ class Client:
                         raise MqttFault("subscription refused")
                     self._waiting.discard(body[0] << 8 | body[1])
                     self._answer.set()
-                elif kind == _PINGRESP:
-                    self._ping_answered = True
         except asyncio.CancelledError:
             if self._fault is None:
                 raise
@@ -139,7 +150,7 @@ class Client:
             raise MqttFault("closed by the broker")
         finally:
             self._reader = None
-            ping.cancel()
+            watch.cancel()
             greeting.cancel()
             self.close()
 
@@ -184,16 +195,20 @@ class Client:
         except Exception as error:  # noqa: BLE001  (the link must not live on half greeted)
             self._tell_reader(error)
 
-    async def _ping(self):
-        while True:
-            await asyncio.sleep_ms(_PING_MS)
-            try:
-                if not self._ping_answered:
-                    self._fail("no PINGRESP within %d ms" % _PING_MS)
-                self._ping_answered = False
-                await self._write(b"\xc0\x00")
-            except OSError:
-                return  # the reader has been told
+    async def _watch(self):
+        """Ask for a sign of life every 2 s, and end the link when there was none of any kind for 5 s."""
+        looks = 0
+        try:
+            while True:
+                await asyncio.sleep_ms(_LOOK_MS)
+                self._silent_looks += 1
+                if self._silent_looks >= _DEAD_LOOKS:
+                    self._fail("nothing heard for %d ms" % (_DEAD_LOOKS * _LOOK_MS))
+                looks += 1
+                if looks % _PING_LOOKS == 0:
+                    await self._write(b"\xc0\x00")
+        except OSError:
+            pass  # the reader has been told
 
     async def _acknowledged(self, packet, packet_id):
         self._waiting.add(packet_id)
@@ -244,10 +259,17 @@ class Client:
         return self._packet_id
 
 
-def _connect_packet(device, will_topic, will_payload):
-    # Clean session, will retained at QoS 1.
-    body = b"\x00\x04MQTT\x04\x2e" + struct.pack("!H", KEEPALIVE_S) + _text(device)
-    return _packet(0x10, body + _text(will_topic), struct.pack("!H", len(will_payload)), will_payload)
+def _connected(sock):
+    """To be awaited: writing to a socket that is not connected yet fails on some ports."""
+    yield core._io_queue.queue_write(sock)
+
+
+def _connect_packet(device, login, will_topic, will):
+    user, password = login
+    flags = 0x2E | (0xC0 if user else 0)  # clean session, will retained at QoS 1, user name and password
+    body = b"\x00\x04MQTT\x04" + struct.pack("!BH", flags, KEEPALIVE_S) + _text(device) + _text(will_topic)
+    rest = _text(user) + _text(password) if user else b""
+    return _packet(0x10, body, struct.pack("!H", len(will)), will, rest)
 
 
 def _packet(kind, *parts):

@@ -6,10 +6,9 @@
 
 Method. By Beer-Lambert the logarithm of the light carries the pulse without its DC level, so ln(counts), averaged
 by four to 25 Hz and band-passed 0.5-6 Hz, is the relative pulsation of each colour. The ratio of ratios R is the
-regression of red on infrared over the last 9 s, built from 2 s windows so that a shaken one can be left out. Pulse
-rate is the period of the autocorrelation. Both use differences in time, not the samples: breathing moves the light as
-far as a weak pulse does, but slowly. R becomes saturation by the board's own quadratic (`spo2` = [a, b, c]:
-a R^2 + b R + c); without one, by the curve of Maxim's application note AN6845.
+regression of red on infrared over the last seconds (chair/ratio.py). Pulse rate is the period of the autocorrelation,
+checked against the beats that are counted. R becomes saturation by the board's own quadratic (`spo2` = [a, b, c]:
+a R^2 + b R + c); without one, by the curve of Maxim's application note AN6845, and then the reading is `uncalibrated`.
 
 A value is there only when it was measured in this window: otherwise `quality` says why not, and the number is left
 out. A lifted finger ends all history at once.
@@ -19,324 +18,292 @@ out. A lifted finger ends all history at once.
     saturation    the converter is clipped
     sensor_fault  no samples, samples that do not change or come 2 % too fast or slow, one colour dead, or an R that
                   no blood has
-    low_perfusion perfusion index under 0.3 %, or the pulse has just vanished
-    motion        red and infrared disagree, amplitudes jump, or nothing repeats
-    below_range   R over what this board's curve was made for: a saturation too low to put a number on
+    low_perfusion perfusion index under 0.1 %, or under 0.3 % and not clear, or the pulse has just vanished
+    motion        red and infrared disagree, amplitudes jump, two sources of light mix, or nothing repeats
+    ambient       the same, and both colours move by as much light: a lamp does that
+    below_range   under 70 %, or beyond what the board was calibrated for: a value that falls with the saturation, but
+                  no more than that
 """
 
 import time
 from array import array
-from math import log, sqrt
+from math import log
 
-from chair.pleth import BandPass, repetition
+from chair.pleth import HZ, BandPass, Recent
+from chair.ratio import Ratio
+from chair.respiration import Respiration
+from chair.rhythm import pulse
+from chair.sampling import Sampling
 from micropython import const
 
 _DECIMATION = const(4)
-_WINDOWS = const(8)  # 2 s windows, one begun every second: 9 s of signal, the newest weighing most
-_RING = const(200)  # 8 s of infrared pulsation at 25 Hz
+_RATE_SECONDS = const(8)  # of pulse wave for the rate, whatever the saturation is averaged over
 _SETTLE_SECONDS = const(6)  # before it the filters still ring from the finger's arrival
 
-_FINGER_IR_MIN = const(20000)  # counts at 7.2 mA: air and a table stay below, tissue does not
+_FINGER_IR_MIN = const(12000)  # counts at the current of START: air and a table stay below, tissue does not
 _FINGER_SAMPLES = const(20)
 _CLIPPED_RAW = const(262143)
 _CLIPPED_SECONDS = const(3)  # how long one clipped sample disturbs the filters
 _RED_DEAD_RAW = const(500)
-_FROZEN_SAMPLES = const(100)
 _GAP_MAX = const(31)  # where the chip's counter of lost samples ends: more may be missing
-_SILENT_MS = const(1500)
-_FED_MASK = const(0xFFFF)
-_RATE_MS = const(20_000)
-_RATE_ERROR_MAX = 0.02
-_RATES_WRONG_MAX = const(2)  # one may be a chip that was started again in between
+_HELD_OVER = const(2)  # samples at a change of current that may be of either
 
-_PI_MIN_PCT = 0.3
-_CORRELATION_MIN = 0.90
-_PERIODICITY_MIN = 0.50
-_PULSE_BPM_MAX = const(250)  # no heart that sits in a chair; a tremor does that
-_ENERGY_KNOCK = 4.0  # a window this many times the median was moved, whatever its correlation;
-_ENERGY_LARGE = 1.6  # this many, when its R is also far from the others': blood that desaturates does not pulse more
-_RATIO_FAR = 0.15
-_LATELY = const(4)  # of the newest windows one must be good: 5 s without a pulse is no reading
-_ENERGY_QUIET = 0.2  # a window this far below the median weighs too little to accuse it of motion
-_VANISHED = 0.25  # of the usual amplitude, in the last 2.4 s: the pulse stopped (a cuff on this arm, or worse)
+_PI_MIN_PCT = const(0.1)
+_PI_LOW_PCT = const(0.3)
+_PI_MAX_PCT = const(25.0)
+_PI_GROWS = const(2.0)
+_PI_GROWS_READINGS = const(60)
+_AMBIENT_EQUAL = const(0.1)
+_AMBIENT_AGREES = const(0.9)
+_VANISHED = const(0.25)  # of the usual amplitude, in the last 2.6 s: the pulse stopped (a cuff on this arm, or worse)
+_BEAT = const(65)  # 2.6 s: longer than any
 
 _CURVE = (1.5958, -34.66, 112.69)  # AN6845, MAX30101 without cover glass
 _RATIO_RANGE = (0.35, 1.31)  # 100 to 70 % on that curve
-_RATIO_MARGIN = 0.15  # the end points of a calibration scatter; a curve is trusted no further beyond them
-_RATIO_MIN = 0.1  # hardly any red pulse beside a good infrared one: no blood has that
+_RATIO_MARGIN = const(0.15)  # the end points of a calibration scatter; a curve is trusted no further beyond them
+_RATIO_MIN = const(0.1)  # hardly any red pulse beside a good infrared one: no blood has that
+_RATIO_SUSPECT = const(1.3)
+_SUSPECT_READINGS = const(60)
+_SPO2_RANGE_PCT = const(70)
 
-_STRIDE = const(5)  # samples between which the rate looks at differences
-_SCALE = const(1000)
+_NOISE_FIRST = const(2e-5)
+_NOISE_UP = const(1.04)
+_NOISE_DOWN = const(0.96)
+_NOISE_STEP = const(2.09)  # from the middle of |s1 - s2 - s3 + s4| / sum to the mean square of a filtered step
 
 
 class Oximeter:
-    """One finger. `calibration` is the board's, or None for the published curve."""
+    """One finger. `calibration` is the board's, or None for the published curve; `average_s` is 4, 8 or 16."""
 
-    def __init__(self, rate_hz=100, calibration=None, ticks_ms=time.ticks_ms):
+    def __init__(self, rate_hz=100, calibration=None, ticks_ms=time.ticks_ms, average_s=8):
         calibration = calibration or {}
         self._curve = calibration.get("spo2", _CURVE)
-        self._ratio_max = calibration.get("spo2_ratio_range", _RATIO_RANGE)[1] + _RATIO_MARGIN
+        self._ratio_end = calibration.get("spo2_ratio_range", _RATIO_RANGE)[1]
         self._swapped = calibration.get("led_order", "red_ir") == "ir_red"
-        self._slow_hz = rate_hz // _DECIMATION
-        self._ticks_ms = ticks_ms
+        self._verified = "led_order" in calibration
+        self._uncalibrated = "spo2" not in calibration or not self._verified
+        self._judged = 0  # readings with a ratio, so far
+        self.led_order_suspect = False
+        self.finger = False
+        self._finger_min = _FINGER_IR_MIN
+        self._sampling = Sampling(rate_hz, ticks_ms)
         self._red_filter = BandPass()
         self._ir_filter = BandPass()
-        self._ring = array("f", bytes(4 * _RING))
-        self._scaled = array("h", bytes(2 * _RING))
-        self._windows = [[0.0, 0.0, 0.0] for _ in range(_WINDOWS)]  # sums of red^2, ir^2, red x ir, of steps
-        self._fed = self._fed_seen = 0
-        self._fed_ms = None  # when `reading` last saw new samples
-        self._rate_hz = rate_hz
-        self._rate_ms = None  # since when, and from which sample on, the rate is measured
-        self._rate_from = 0
-        self._rates_wrong = 0  # measurements in a row
-        self._finger = False
-        self._contrary = 0  # samples in a row that say otherwise
-        self._same = 0
-        self._red = self._ir = 0
+        self._average = (average_s + 1) * HZ
+        self._recent = Recent(max(self._average, _RATE_SECONDS * HZ))
+        self._steps = array("h", bytes(2 * _RATE_SECONDS * HZ))
+        self._ratio = Ratio(average_s + 1)
+        self._breath = Respiration(self._steps)
+        self._contrary = 0  # samples in a row that say otherwise of the finger
         self._clear()
 
     def _clear(self):
         """Forget the finger: nothing measured before may be read after."""
-        self._seconds = 0
-        self._windows_held = self._window_next = 0
-        self._ring_held = self._ring_next = 0
-        self._clipped_seconds = 0
-        self._red_sum = self._ir_sum = self._sums = 0
-        self._red_zero = self._ir_zero = 0.0
-        self._red_pulsation = self._ir_pulsation = 0.0
         self._slow_samples = 0
-        self._rr = self._ii = self._ri = 0.0
-        self._rr_before = self._ii_before = self._ri_before = 0.0
+        self._clipped = 0
+        self._held_over = 0
+        self._usual_pi_pct = 0.0
+        self._swollen_readings = 0
+        self._red_sum = self._ir_sum = self._sums = 0
+        self._red_zero = self._ir_zero = None
+        self._red_x = self._ir_x = 0.0
+        self._red_noise = self._ir_noise = _NOISE_FIRST
+        self._recent.clear()
         self._red_filter.clear()
         self._ir_filter.clear()
+        self._breath.clear()
 
     # ---- every sample -------------------------------------------------------------------------------------
 
     def feed(self, red, ir):
         """One sample, raw counts."""
+        self._sampling.count(red, ir)
         if self._swapped:
             red, ir = ir, red
-        self._fed = (self._fed + 1) & _FED_MASK
-        if red == self._red and ir == self._ir:
-            self._same += 1
-        else:
-            self._same = 0
-            self._red = red
-            self._ir = ir
-        if (ir >= _FINGER_IR_MIN) != self._finger:
+        if (ir >= self._finger_min) != self.finger:
             self._contrary += 1
             if self._contrary >= _FINGER_SAMPLES:
-                self._finger = not self._finger
+                self.finger = not self.finger
                 self._contrary = 0
                 self._clear()
             return
         self._contrary = 0
-        if not self._finger:
+        if not self.finger:
+            return
+        if self._held_over:
+            self._held_over -= 1
             return
         if red >= _CLIPPED_RAW or ir >= _CLIPPED_RAW:
-            self._clipped_seconds = _CLIPPED_SECONDS
+            self._clipped = _CLIPPED_SECONDS * HZ
         self._red_sum += red
         self._ir_sum += ir
         self._sums += 1
-        if self._sums == _DECIMATION:
-            self._pulsation(log(self._red_sum + 1), log(self._ir_sum))
+        # Steady and rising light cancel in + - - +, and what is left of four samples is their noise.
+        if self._sums == 1:
+            self._red_jitter = red
+            self._ir_jitter = ir
+        elif self._sums < _DECIMATION:
+            self._red_jitter -= red
+            self._ir_jitter -= ir
+        else:
+            self._noise(abs(self._red_jitter + red) / self._red_sum, abs(self._ir_jitter + ir) / self._ir_sum)
+            self._pulsation(log(self._red_sum), log(self._ir_sum))
             self._red_sum = self._ir_sum = self._sums = 0
+
+    def _noise(self, red, ir):
+        """Follow the middle of what is seen: a knock is no noise."""
+        self._red_noise *= _NOISE_UP if red > self._red_noise else _NOISE_DOWN
+        self._ir_noise *= _NOISE_UP if ir > self._ir_noise else _NOISE_DOWN
 
     def gap(self, lost):
         """Samples that the chip counted as lost: a few are held over, an uncertain number ends the history."""
         if lost >= _GAP_MAX:
-            self._rate_ms = None
+            self._sampling.interrupted()
             self._clear()
             return
-        red, ir = (self._ir, self._red) if self._swapped else (self._red, self._ir)
         for _ in range(lost):
-            self.feed(red, ir)
+            self.feed(self._sampling.red, self._sampling.ir)
+
+    def lights(self, red_share, ir_share):
+        """The LED currents are now these shares of the usual ones. The next samples only find the new level: the
+        pulsation goes on from where it was."""
+        self._finger_min = int(_FINGER_IR_MIN * (red_share if self._swapped else ir_share))
+        self._held_over = _HELD_OVER
+        self._red_sum = self._ir_sum = self._sums = 0
+        self._red_zero = self._ir_zero = None
 
     def _pulsation(self, red_log, ir_log):
-        """One sample at 25 Hz: filter it, keep the infrared for the rate, add both to this second's sums."""
-        if self._red_zero == 0.0:
-            self._red_zero = red_log
-            self._ir_zero = ir_log
-        red = self._red_filter.step(red_log - self._red_zero)
-        ir = self._ir_filter.step(ir_log - self._ir_zero)
-        self._ring[self._ring_next] = ir
-        self._ring_next = (self._ring_next + 1) % _RING
-        red_step = red - self._red_pulsation
-        ir_step = ir - self._ir_pulsation
-        self._red_pulsation = red
-        self._ir_pulsation = ir
-        self._rr += red_step * red_step
-        self._ii += ir_step * ir_step
-        self._ri += red_step * ir_step
+        """One sample at 25 Hz: filter it, keep it."""
+        if self._red_zero is None:
+            self._red_zero = red_log - self._red_x
+            self._ir_zero = ir_log - self._ir_x
+        self._red_x = red_log - self._red_zero
+        self._ir_x = ir_log - self._ir_zero
+        red = self._red_filter.step(self._red_x)
+        ir = self._ir_filter.step(self._ir_x)
+        self._breath.feed(self._ir_x)
+        if self._clipped:
+            self._clipped -= 1
         self._slow_samples += 1
-        if self._slow_samples == self._slow_hz:
-            self._slow_samples = 0
-            self._second()
-
-    def _second(self):
-        """Close a second: with the one before it makes a window, long enough to hold a whole beat at 30 /min."""
-        self._seconds += 1
-        if self._clipped_seconds:
-            self._clipped_seconds -= 1
-        if self._seconds > 2:
-            window = self._windows[self._window_next]
-            window[0] = self._rr + self._rr_before
-            window[1] = self._ii + self._ii_before
-            window[2] = self._ri + self._ri_before
-            self._window_next = (self._window_next + 1) % _WINDOWS
-            self._windows_held = min(self._windows_held + 1, _WINDOWS)
-        if self._seconds > 1:
-            self._ring_held = min(self._ring_held + self._slow_hz, _RING)
-        self._rr_before = self._rr
-        self._ii_before = self._ii
-        self._ri_before = self._ri
-        self._rr = self._ii = self._ri = 0.0
+        if self._slow_samples > HZ:  # in the first second the filters find their level
+            self._recent.add(ir, red)
 
     # ---- once a second ------------------------------------------------------------------------------------
 
     def reading(self):
-        """The present reading as wire fields; `quality` and `sqi_pct` always, the values only when it is good."""
+        """The present reading as wire fields; `quality` and `sqi_pct` always, `spo2_pct` and `pulse_bpm` only when
+        good or below range."""
         quality = self._hindrance()
         if quality:
             return {"quality": quality, "sqi_pct": 0}
         pi_pct, vanished = self._perfusion()
+        reading = {"quality": "low_perfusion", "sqi_pct": 0, "pi_pct": round(min(pi_pct, 100.0), 2)}
         if pi_pct < _PI_MIN_PCT or vanished:
-            return {"quality": "low_perfusion", "sqi_pct": 0}
-        ratio, agreement = self._ratio()
-        pulse_bpm, periodicity = self._pulse()
-        sqi_pct = round(100 * max(0.0, min(agreement, periodicity, 1.0)))
-        if ratio is None or pulse_bpm is None:
-            return {"quality": "motion", "sqi_pct": sqi_pct}
-        if ratio < _RATIO_MIN:
-            return {"quality": "sensor_fault", "sqi_pct": sqi_pct}
-        if ratio > self._ratio_max:
-            return {"quality": "below_range", "sqi_pct": sqi_pct}
+            return reading
+        period, periodicity = pulse(self._recent, self._steps)
+        ratio, agreement = self._find_ratio(period)
+        sqi = min(agreement, periodicity, pi_pct / _PI_LOW_PCT, 1.0)
+        reading["sqi_pct"] = round(100 * max(0.0, sqi))
+        if ratio is not None:
+            reading["ratio"] = round(ratio, 4)
+        if ratio is None or period is None or pi_pct > _PI_MAX_PCT or self._swollen(pi_pct):
+            reading["quality"] = "low_perfusion" if pi_pct < _PI_LOW_PCT else self._disturbance(agreement)
+            self._breath.find(None)
+        elif ratio < _RATIO_MIN:
+            reading["quality"] = "sensor_fault"
+        else:
+            self._suspect(ratio)
+            self._value(reading, ratio, period)
+        return reading
+
+    def _swollen(self, pi_pct):
+        """Whether the pulse has doubled in seconds: something else moves the light, until it stays a minute."""
+        usual = self._usual_pi_pct
+        if usual and pi_pct > _PI_GROWS * usual and self._swollen_readings < _PI_GROWS_READINGS:
+            self._swollen_readings += 1
+            return True
+        self._swollen_readings = 0
+        self._usual_pi_pct = pi_pct if not usual or pi_pct > _PI_GROWS * usual else usual + (pi_pct - usual) / 8
+        return False
+
+    def _disturbance(self, agreement):
+        """Light from elsewhere moves both colours together, by as many counts; a movement hardly ever does."""
+        sampling = self._sampling
+        counts = self._ratio.mixed * sampling.red / sampling.ir
+        if self._swapped:
+            counts = self._ratio.mixed * sampling.ir / sampling.red
+        return "ambient" if agreement > _AMBIENT_AGREES and abs(counts - 1) < _AMBIENT_EQUAL else "motion"
+
+    def _value(self, reading, ratio, period):
+        spo2_pct = round(self._saturation(ratio), 1)
+        inside = ratio <= self._ratio_end + _RATIO_MARGIN and spo2_pct >= _SPO2_RANGE_PCT
+        reading["quality"] = "good" if inside else "below_range"
+        reading["spo2_pct"] = spo2_pct
+        reading["pulse_bpm"] = round(60.0 * HZ / period, 1)
+        if self._uncalibrated:
+            reading["uncalibrated"] = True
+        breath = self._breath
+        breath.find(period)
+        if breath.bpm:
+            reading["resp_bpm"] = round(breath.bpm, 1)
+            reading["resp_sqi_pct"] = breath.sqi_pct
+
+    def _saturation(self, ratio):
+        """Percent; beyond the calibrated end straight on, because a quadratic turns."""
         a, b, c = self._curve
-        return {
-            "quality": "good",
-            "sqi_pct": sqi_pct,
-            "spo2_pct": round(max(0.0, min(100.0, a * ratio * ratio + b * ratio + c)), 1),
-            "pulse_bpm": round(pulse_bpm, 1),
-            "pi_pct": round(min(pi_pct, 100.0), 2),
-            "ratio": round(ratio, 4),
-        }
+        beyond = max(0.0, ratio - self._ratio_end)
+        ratio -= beyond
+        return max(0.0, min(100.0, a * ratio * ratio + b * ratio + c + beyond * min(2 * a * ratio + b, 0.0)))
+
+    def _suspect(self, ratio):
+        """Swapped diodes show the inverse ratio: no patient begins a stay with a saturation that low."""
+        if not self._verified and self._judged < _SUSPECT_READINGS:
+            self._judged += 1
+            if ratio > _RATIO_SUSPECT:
+                self.led_order_suspect = True
+
+    def waveform(self):
+        """The last second of infrared pulsation in 1e-5 of its steady part, blood upward; empty without a finger."""
+        recent = self._recent
+        count = min(HZ, recent.held)
+        return [round(-1e5 * recent.ir[i]) for i in range(recent.end - count, recent.end)]
 
     def _hindrance(self):
         """Why there can be no value, or an empty text."""
-        now_ms = self._ticks_ms()
-        if self._fed_ms is None or self._fed != self._fed_seen:
-            self._fed_ms = now_ms
-            self._fed_seen = self._fed
-        elif time.ticks_diff(now_ms, self._fed_ms) > _SILENT_MS:
+        sampling = self._sampling
+        fault = sampling.fault()
+        if fault == "silent":
             # Also the history: after a silence the samples are not what followed the earlier ones.
-            self._finger = False
-            self._rate_ms = None
+            self.finger = False
             self._clear()
+        if fault:
             return "sensor_fault"
-        self._measure_rate(now_ms)
-        if self._rates_wrong >= _RATES_WRONG_MAX:
-            return "sensor_fault"
-        if not self._finger:
+        red, ir = (sampling.ir, sampling.red) if self._swapped else (sampling.red, sampling.ir)
+        if not self.finger:
             # Red without infrared is a dead diode, not an empty probe.
-            return "sensor_fault" if self._red >= 2 * _FINGER_IR_MIN and self._ir < _FINGER_IR_MIN else "no_finger"
-        if self._clipped_seconds:
+            return "sensor_fault" if red >= 2 * self._finger_min and ir < self._finger_min else "no_finger"
+        if self._clipped:
             return "saturation"
-        if self._same >= _FROZEN_SAMPLES or self._red < _RED_DEAD_RAW:
+        if sampling.frozen() or red < _RED_DEAD_RAW:
             return "sensor_fault"
         if self._contrary:
             return "no_finger"
-        if self._seconds < _SETTLE_SECONDS:
+        if self._slow_samples < _SETTLE_SECONDS * HZ:
             return "settling"
         return ""
 
-    def _measure_rate(self, now_ms):
-        """A chip that samples at another rate than it was set to shows every pulse wrong by as much."""
-        if self._rate_ms is not None:
-            passed_ms = time.ticks_diff(now_ms, self._rate_ms)
-            if passed_ms < _RATE_MS:
-                return
-            samples = (self._fed - self._rate_from) & _FED_MASK
-            wrong = abs(samples * 1000 / passed_ms / self._rate_hz - 1) > _RATE_ERROR_MAX
-            self._rates_wrong = self._rates_wrong + 1 if wrong else 0
-        self._rate_ms = now_ms
-        self._rate_from = self._fed
-
     def _perfusion(self):
-        """(perfusion index in %, whether the pulse has just stopped): peak to trough, median of 2 s pieces."""
-        ring = self._ring
-        size = 2 * self._slow_hz
-        pieces = sorted(self._swing(back, size) for back in range(0, self._ring_held - size + 1, size))
-        usual = pieces[len(pieces) // 2]
-        return 100 * usual, self._swing(0, min(size + 10, len(ring))) < _VANISHED * usual
+        """(perfusion index in %, whether the pulse has just stopped): peak to trough, middle one of 2.6 s pieces."""
+        recent = self._recent
+        swings = []
+        for end in range(recent.end, recent.end - recent.held + _BEAT - 1, -_BEAT):
+            piece = recent.ir[end - _BEAT : end]
+            swings.append(max(piece) - min(piece))
+        usual = sorted(swings)[len(swings) // 2]
+        return 100 * usual, swings[0] < _VANISHED * usual
 
-    def _swing(self, back, size):
-        ring = self._ring
-        at = self._ring_next - back - size
-        lowest = highest = ring[at % _RING]
-        for i in range(at + 1, at + size):
-            x = ring[i % _RING]
-            if x > highest:
-                highest = x
-            elif x < lowest:
-                lowest = x
-        return highest - lowest
-
-    def _ratio(self):
-        """(R or None when shaken, agreement 0..1 of the colours): regression over the windows that can be trusted."""
-        held = self._windows_held
-        order = [(self._window_next - 1 - age) % _WINDOWS for age in range(held)]
-        windows = [self._windows[i] for i in order]  # newest first
-        energy = sorted([w[1] for w in windows])[held // 2]
-        usual = sorted([w[2] / w[1] if w[1] else 0.0 for w in windows])[held // 2]
-        knocked = [_knocked(w, energy, usual) for w in windows]
-        good = good_lately = 0
-        rr = ii = ri = 0.0
-        for age in range(held):
-            w = windows[age]
-            # After a knock the filters swing back, and in the next window that looks like a pulse.
-            if knocked[age] or (age + 1 < held and knocked[age + 1]):
-                continue
-            if w[2] < _CORRELATION_MIN * sqrt(w[0] * w[1]) and w[1] > _ENERGY_QUIET * energy:
-                continue
-            good += 1
-            good_lately += age < _LATELY
-            weight = _WINDOWS + 2 - age  # the newest counts most: a fall of saturation must not wait for the mean
-            rr += weight * w[0]
-            ii += weight * w[1]
-            ri += weight * w[2]
-        if not good:
-            return None, 0.0
-        agreement = ri / sqrt(rr * ii) if rr > 0 else 0.0
-        if agreement < _CORRELATION_MIN or not good_lately or good < min(_WINDOWS // 2, held):
-            return None, agreement * good / held
-        return ri / ii, agreement * good / held
-
-    def _pulse(self):
-        """(pulse rate or None when nothing repeats, periodicity 0..1)."""
-        n = self._ring_held - _STRIDE
-        self._scale_ring(n)
-        lag, periodicity = repetition(self._scaled, n)
-        if periodicity < _PERIODICITY_MIN:
-            return None, periodicity
-        pulse_bpm = 60.0 * self._slow_hz / lag
-        return (pulse_bpm if pulse_bpm <= _PULSE_BPM_MAX else None), periodicity
-
-    def _scale_ring(self, n):
-        """The last `n` differences over 200 ms, in order, as integers of at most _SCALE."""
-        ring = self._ring
-        scaled = self._scaled
-        at = self._ring_next - n
-        highest = 1e-9
-        for i in range(at, at + n):
-            highest = max(highest, abs(ring[i % _RING] - ring[(i - _STRIDE) % _RING]))
-        factor = _SCALE / highest
-        for i in range(at, at + n):
-            scaled[i - at] = int((ring[i % _RING] - ring[(i - _STRIDE) % _RING]) * factor)
-
-
-def _knocked(window, energy, ratio):
-    """Whether a window of sums moved more than the heart moves it, beside the usual energy and ratio."""
-    if window[1] <= _ENERGY_LARGE * energy:
-        return False
-    return window[1] > _ENERGY_KNOCK * energy or abs(window[2] / window[1] - ratio) > _RATIO_FAR * ratio
+    def _find_ratio(self, period):
+        recent = self._recent
+        stride = max(2, min(4, round(period / 5))) if period else 4
+        noises = [_NOISE_STEP * noise * noise for noise in (self._red_noise, self._ir_noise)]
+        return self._ratio.find(recent.ir, recent.red, recent.end, min(recent.held, self._average), stride, *noises)

@@ -25,6 +25,12 @@ SOUNDER = const(13)
 BUTTON_ACKNOWLEDGE = const(34)
 # 0 while pressed; in, 1 in reset
 BUTTON_CALL = const(35)
+# 0 while somebody sits; in, 1 in reset
+SEAT_OCCUPIED = const(18)
+# 0 while nobody sits; in, 1 in reset
+SEAT_EMPTY = const(19)
+# the battery's voltage through its divider; adc, 0 in reset
+BATTERY = const(36)
 
 I2C0_SCL_GPIO = const(22)
 I2C0_SDA_GPIO = const(21)
@@ -39,3 +45,7 @@ PRESSURE_GAIN_PER_KPA = 0.018
 PRESSURE_OFFSET = 0.04
 PRESSURE_DIVIDER = 0.6
 PRESSURE_FULL_SCALE_MMHG = 375.0
+
+# 18650, 3.7 V, 2600 mAh: v_adc = divider * v; volts and per cent of charge left
+BATTERY_DIVIDER = 0.5
+BATTERY_CURVE = ((3.3, 0), (3.5, 8), (3.6, 15), (3.7, 33), (3.8, 55), (3.9, 70), (4.0, 83), (4.1, 94), (4.2, 100))

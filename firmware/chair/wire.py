@@ -9,6 +9,8 @@ Decoders return a dict with every field checked, or raise `Refused`.
 
 import json
 
+from micropython import const
+
 VERSION = 1
 BYTES_MAX = 2048
 
@@ -224,7 +226,7 @@ _CMD = {
     "valid_until_up_ms": ("count", True),
     "update": ("object", False),
 }
-_HAVE_MAX = 16
+_HAVE_MAX = const(16)
 
 
 class Decoder:

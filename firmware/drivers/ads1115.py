@@ -16,7 +16,7 @@ _CONFIG = const(0x01)
 # samples every 20 ms, a value at most 4 ms old; faster is noisier.
 _SETTING = const(0x42A3)
 _OS = const(0x8000)  # reads as "no conversion is running": not ours to write
-_LSB_V = 0.000125  # 4.096 V / 2**15
+_LSB_V = const(0.000125)  # 4.096 V / 2**15
 
 
 def convert(raw):

@@ -59,11 +59,15 @@ class Max30102:
         current = round(led_ma / 0.2)
         self._set(_FIFO_CONFIG, _FIFO_SETTING)
         self._set(_SPO2_CONFIG, _SPO2_SETTING)
-        self._set(_LED1_PA, current)
-        self._set(_LED2_PA, current)
+        self.set_leds(current, current)
         for register in (_FIFO_WR_PTR, _FIFO_WR_PTR + 1, _FIFO_WR_PTR + 2):
             self._set(register, 0)
         self._set(_MODE_CONFIG, _SPO2_MODE)  # last: sampling begins with everything set
+
+    def set_leds(self, red, ir):
+        """LED currents as register values, 0..255 in steps of 0.2 mA; from the next conversion on."""
+        self._set(_LED1_PA, red)
+        self._set(_LED2_PA, ir)
 
     def read(self, red, ir):
         """Fill `red` and `ir` with what is waiting; returns (count, lost).

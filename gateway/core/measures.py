@@ -71,7 +71,8 @@ def from_event(read: Happened) -> Measures:
 def from_status(status: Status) -> Measures:
     measures: Measures = {}
     if isinstance(status.faults, list):
-        measures["board_fault"] = float(bool(status.faults))
+        # A low battery has a rule of its own, by its number.
+        measures["board_fault"] = float(any(fault != "battery_low" for fault in status.faults))
     if isinstance(status.calibration, Calibration):
         measures["uncalibrated"] = float(status.calibration.state != "calibrated")
     if isinstance(status.battery_pct, float):

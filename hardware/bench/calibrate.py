@@ -1,4 +1,4 @@
-"""Calibration of a board from what it measured beside a reference, and the commands `chairside bench ...`.
+"""Calibration of a board from what it measured beside a reference.
 
 Nothing here knows what a finger or a sensor ought to be like: each number is fitted to pairs of the board's own
 observation and a reference instrument's.
@@ -15,12 +15,11 @@ import csv
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
+import numpy.typing as npt
 
 from hardware.bench import pins
 
@@ -28,6 +27,10 @@ SPO2_PAIRS_MIN = 4
 SPO2_SPAN_MIN_PCT = 15.0
 SPO2_ARMS_MAX_PCT = 2.0
 CUFF_RECORDS_MIN = 3
+CUFF_MISFIT_MAX = 0.15  # of an envelope's height
+CUFF_COLLAPSE_PER_MMHG = (0.02, 0.25)  # where the artery's slopes are looked for
+CUFF_STRETCH_PER_MMHG = (0.01, 0.15)
+RATIOS_AT_MMHG = 40.0
 PRESSURE_PAIRS_MIN = 3
 PRESSURE_SPAN_MIN_MMHG = 150.0
 PRESSURE_ERROR_MAX_MMHG = 3.0
@@ -35,6 +38,7 @@ PRESSURE_ERROR_MAX_MMHG = 3.0
 MMHG_PER_KPA = 7.50062
 
 Envelope = Sequence[Sequence[float]]
+Array = npt.NDArray[np.float64]
 
 
 class CalibrationError(ValueError):
@@ -74,42 +78,65 @@ def fit_spo2(ratios: Sequence[float], spo2_pct: Sequence[float]) -> dict[str, An
 
 
 def fit_cuff_ratios(records: Sequence[tuple[Envelope, float, float]]) -> list[float]:
-    """[systolic, diastolic] ratio that best finds the reference pressures in (envelope, sys_mmhg, dia_mmhg)."""
+    """[systolic, diastolic] ratio at a pulse pressure of 40 mmHg, from (envelope, sys_mmhg, dia_mmhg).
+
+    Ratios fall with the pulse pressure, so they are not read off: the one pair of slopes is looked for with which
+    Babbs's artery (see chair/oscillometry.py) draws every envelope between its reference pressures.
+    """
     if len(records) < CUFF_RECORDS_MIN:
         raise CalibrationError(f"cuff: {len(records)} records, needed are {CUFF_RECORDS_MIN}")
-    return [
-        _fit_ratio([(envelope, sys_mmhg) for envelope, sys_mmhg, _ in records], above=True, name="systolic"),
-        _fit_ratio([(envelope, dia_mmhg) for envelope, _, dia_mmhg in records], above=False, name="diastolic"),
+    drawn = []
+    for envelope, sys_mmhg, dia_mmhg in records:
+        points = np.asarray(envelope, dtype=float).reshape(-1, 2)
+        if not len(points) or points[:, 0].max() < sys_mmhg or points[:, 0].min() > dia_mmhg:
+            raise CalibrationError(
+                f"cuff: an envelope does not span its {sys_mmhg:.0f}/{dia_mmhg:.0f}; inflate further or deflate lower"
+            )
+        drawn.append((points[:, 0], points[:, 1], sys_mmhg, dia_mmhg))
+    slopes = [
+        (float(collapse), float(stretch))
+        for collapse in np.geomspace(*CUFF_COLLAPSE_PER_MMHG, 50)
+        for stretch in np.geomspace(*CUFF_STRETCH_PER_MMHG, 50)
     ]
+    misfits = [float(np.mean([_misfit(slope, *record) for record in drawn])) for slope in slopes]
+    best = int(np.argmin(misfits))
+    if misfits[best] > CUFF_MISFIT_MAX:
+        raise CalibrationError(
+            f"cuff: the envelopes miss every artery by {100 * misfits[best]:.0f} % of their height, "
+            f"allowed are {100 * CUFF_MISFIT_MAX:.0f} %"
+        )
+    return [round(ratio, 3) for ratio in cuff_ratios(*slopes[best], RATIOS_AT_MMHG)]
 
 
-def _fit_ratio(pairs: Sequence[tuple[Envelope, float]], *, above: bool, name: str) -> float:
-    """The ratio with the least squared error; records that do not reach a ratio rule it out."""
-    best: tuple[float, float] | None = None
-    for ratio in np.arange(0.30, 0.90, 0.005):
-        found = [crossing_mmhg(envelope, float(ratio), above=above) for envelope, _ in pairs]
-        errors = [at - reference for at, (_, reference) in zip(found, pairs, strict=True) if at is not None]
-        if len(errors) < len(pairs):
-            continue
-        squared = float(np.mean(np.square(errors)))
-        if best is None or squared < best[0]:
-            best = (squared, float(ratio))
-    if best is None:
-        raise CalibrationError(f"cuff: no {name} ratio is crossed by every envelope; inflate further or deflate lower")
-    return round(best[1], 3)
+def cuff_ratios(collapse: float, stretch: float, pulse_pressure_mmhg: float) -> tuple[float, float]:
+    """Amplitude at systolic and at diastolic pressure over the largest, of an artery with these slopes per mmHg."""
+    share = stretch / (collapse + stretch)
+    ends = np.array([pulse_pressure_mmhg, 0.0, share * pulse_pressure_mmhg])
+    above, below, peak = _amplitudes(ends, np.zeros(3), collapse, stretch, pulse_pressure_mmhg, 0.0)
+    return float(above / peak), float(below / peak)
 
 
-def crossing_mmhg(envelope: Envelope, ratio: float, *, above: bool) -> float | None:
-    """Pressure above or below the envelope's maximum where it first falls to `ratio` of it; None if never."""
-    points = np.asarray(envelope, dtype=float)
-    points = points[np.argsort(points[:, 0])]
-    top = int(np.argmax(points[:, 1]))
-    side = points[top:] if above else points[top::-1]
-    level = ratio * side[0, 1]
-    for (near, amplitude), (far, next_amplitude) in pairwise(side):
-        if next_amplitude <= level:
-            return float(near + (far - near) * (amplitude - level) / (amplitude - next_amplitude))
-    return None
+def _amplitudes(
+    mmhg: Array, amplitude: Array, collapse: float, stretch: float, sys_mmhg: float, dia_mmhg: float
+) -> Array:
+    """What the artery's volume changes by in a beat at each cuff pressure, in units of its volume at rest.
+
+    The cuff presses with `mmhg` when the beat begins, and with the beat's own `amplitude` more at its height.
+    """
+
+    def volume(transmural_mmhg: Array) -> Array:
+        squeezed = np.exp(collapse * np.minimum(transmural_mmhg, 0.0))
+        stretched = 1.0 - np.exp(-stretch * np.maximum(transmural_mmhg, 0.0))
+        return np.asarray(squeezed + collapse / stretch * stretched)
+
+    return volume(sys_mmhg - mmhg - amplitude) - volume(dia_mmhg - mmhg)
+
+
+def _misfit(slopes: tuple[float, float], mmhg: Array, amplitude: Array, sys_mmhg: float, dia_mmhg: float) -> float:
+    """Root mean square distance of an envelope from the best one with these slopes and pressures, as a share."""
+    shape = _amplitudes(mmhg, amplitude, *slopes, sys_mmhg, dia_mmhg)
+    size = float(shape @ amplitude / (shape @ shape))
+    return float(np.sqrt(np.mean((amplitude - size * shape) ** 2)) / amplitude.max())
 
 
 def nominal_v(mmhg: float) -> float:
@@ -160,58 +187,11 @@ def fit(
     return result | {"made_on": made_on}
 
 
-# ---- commands ---------------------------------------------------------------------------------------------
-
-app = typer.Typer(no_args_is_help=True, help="Make a board ready: pins and calibration.")
+# ---- files of points ----------------------------------------------------------------------------------------
 
 
-@app.command("pins")
-def pins_command(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the file is up to date.")] = False,
-) -> None:
-    """Write firmware/chair/pins.py from hardware/board.toml.
-
-    Example: chairside bench pins --check
-    """
-    fresh = pins.write(check=check)
-    if check and not fresh:
-        typer.echo("firmware/chair/pins.py is older than hardware/board.toml: run `chairside bench pins`.", err=True)
-        raise typer.Exit(1)
-    typer.echo("firmware/chair/pins.py is up to date." if fresh else "firmware/chair/pins.py is written.")
-
-
-@app.command("calibrate")
-def calibrate_command(
-    device: Annotated[str, typer.Argument(help="The board, e.g. cb-7f3a21.")],
-    out: Annotated[Path, typer.Option(help="Where to write the calibration.")] = Path("calibration.json"),
-    spo2: Annotated[Path | None, typer.Option(help="CSV with columns ratio, spo2_pct (reference).")] = None,
-    cuff: Annotated[Path | None, typer.Option(help="JSON lines: envelope, sys_mmhg, dia_mmhg (reference).")] = None,
-    pressure: Annotated[
-        Path | None, typer.Option(help="CSV with columns shown_mmhg (uncalibrated board), mmhg (manometer).")
-    ] = None,
-) -> None:
-    """Fit a board's calibration to observations made beside reference instruments.
-
-    Example: chairside bench calibrate cb-7f3a21 --spo2 oximeter.csv --cuff cuff.jsonl --pressure manometer.csv
-    """
-    if not (spo2 or cuff or pressure):
-        typer.echo("Nothing to fit: give at least one of --spo2, --cuff, --pressure.", err=True)
-        raise typer.Exit(2)
-    try:
-        result = fit(
-            device,
-            _read_pairs(spo2, "ratio", "spo2_pct") if spo2 else (),
-            _read_envelopes(cuff) if cuff else (),
-            _read_pairs(pressure, "shown_mmhg", "mmhg") if pressure else (),
-        )
-        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    except (CalibrationError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    typer.echo(f"{out}: {json.dumps(result)}")
-
-
-def _read_pairs(path: Path, first: str, second: str) -> list[tuple[float, float]]:
+def read_pairs(path: Path, first: str, second: str) -> list[tuple[float, float]]:
+    """(first, second) of each row of a CSV file. Raises CalibrationError."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     pairs = []
@@ -223,7 +203,8 @@ def _read_pairs(path: Path, first: str, second: str) -> list[tuple[float, float]
     return pairs
 
 
-def _read_envelopes(path: Path) -> list[tuple[Envelope, float, float]]:
+def read_envelopes(path: Path) -> list[tuple[Envelope, float, float]]:
+    """(envelope, sys_mmhg, dia_mmhg) of each line of a file. Raises CalibrationError."""
     records: list[tuple[Envelope, float, float]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:

@@ -39,6 +39,10 @@ def render(board: dict[str, Any]) -> str:
     lines += ["", f"# {sensor['part']}: v_adc = divider * supply_v * (gain_per_kpa * kpa + offset)"]
     for key in ("supply_v", "gain_per_kpa", "offset", "divider", "full_scale_mmhg"):
         lines.append(f"PRESSURE_{key.upper()} = {float(sensor[key])}")
+    battery = board["battery"]
+    lines += ["", f"# {battery['part']}: v_adc = divider * v; volts and per cent of charge left"]
+    lines.append(f"BATTERY_DIVIDER = {float(battery['divider'])}")
+    lines.append(f"BATTERY_CURVE = {tuple((float(v), pct) for v, pct in battery['curve'])}")
     return HEADER.format(board=board["board"]["name"]) + "\n".join(lines) + "\n"
 
 

@@ -33,6 +33,7 @@ SITE, CHAIR, DEVICE = "clinic", "bay-1", "cb-000001"
 CALIBRATION = ROOT / "simulators" / "demo" / "boards" / f"{DEVICE}.json"
 PARTS = 1
 """The board of that calibration: its parts are the same in every run, only noise and chance have the run's seed."""
+FITTED = {"seat_sensor": True, "battery": True}
 RECONNECT_US = 1_000_000
 REPEAT_US = 1_000_000
 
@@ -64,6 +65,7 @@ class Chair:
             broker=("gateway.clinic.example", 1883),
             calibration=json.loads(CALIBRATION.read_text()),
             same_limb=same_limb,
+            settings=FITTED,
             ticks_start_ms=ticks_start_ms,
             ticks_ppm=ticks_ppm,
             seed=seed,

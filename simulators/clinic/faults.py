@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from simulators.world.chair import FULL_V
+from simulators.world.finger import DARK_SKIN, LIGHT_SKIN
+
 if TYPE_CHECKING:
     from simulators.clinic.chair import Chair
     from simulators.clinic.live import LiveChair
@@ -85,6 +88,10 @@ def _silent(address: Callable[[Chair], int], what: str) -> Fault:
         "%",
         100.0,
     )
+
+
+def _seat(state: str, does: str) -> Fault:
+    return Fault(does, lambda chair, _: chair.world.sit(state), lambda chair: chair.world.sit())
 
 
 def _part(chair: Chair, part_id: int) -> None:
@@ -169,6 +176,18 @@ MENU: dict[str, Fault] = {
     "motion": _strong(_finger, "motion", "the hand moves about, this many times as much as the pulse does", "x", 4.0),
     "tapping": _strong(_finger, "tapping_hz", "the finger taps on the armrest, in time", "Hz", 2.3),
     "flicker": _strong(_finger, "flicker_na", "a dimmed lamp flickers into the probe", "nA", 60.0),
+    "sunlight": _strong(
+        _oximeter, "ambient_na", "the sun shines into the probe; the chip takes 200 uA of it away", "uA", 210.0, 1000.0
+    ),
+    "dark skin": Fault(
+        "a finger with this share of melanin in its outer skin, which takes light away, red more than infrared",
+        lambda chair, share: setattr(chair.world.finger, "skin", share / 100),
+        lambda chair: setattr(chair.world.finger, "skin", LIGHT_SKIN),
+        "%",
+        DARK_SKIN * 100,
+    ),
+    "seat empty": _seat("empty", "the patient has stood up"),
+    "seat cable broken": _seat("broken", "both contacts of the seat are open"),
     # the oximeter and the bus
     "oximeter silent": _silent(lambda chair: chair.world.plan.oximeter_address, "oximeter"),
     "pressure chip silent": _silent(lambda chair: chair.world.plan.pressure_adc_address, "pressure converter"),
@@ -210,6 +229,13 @@ MENU: dict[str, Fault] = {
     "pressure sensor frozen": _set(_world, "sensor_frozen", True, False, "the pressure sensor says the same for ever"),
     "pressure drift": _strong(_world, "sensor_drift_mmhg", "the pressure sensor's zero has moved", "mmHg", 14.0),
     # the board
+    "battery low": Fault(
+        "the battery's voltage has fallen to this",
+        lambda chair, volts: setattr(chair.world, "battery_v", volts),
+        lambda chair: setattr(chair.world, "battery_v", FULL_V),
+        "V",
+        3.4,
+    ),
     "power cut": Fault("the board has no power", _cut, _restore),
     "clock drift": Fault(
         "the board's crystal runs this much fast: everything that it measures by time is off",

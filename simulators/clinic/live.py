@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway import wire
 from simulators.agenda import Agenda
-from simulators.clinic.chair import CALIBRATION, CHAIR, DEVICE, PARTS, REPEAT_US, SITE
+from simulators.clinic.chair import CALIBRATION, CHAIR, DEVICE, FITTED, PARTS, REPEAT_US, SITE
 from simulators.clinic.log import Log
 from simulators.clinic.notes import Notes
 from simulators.conductor import SimBoard
@@ -54,6 +54,7 @@ class LiveChair:
             broker=broker,
             calibration=json.loads(CALIBRATION.read_text()),
             same_limb=same_limb,
+            settings=FITTED,
         )
         self.notes = Notes(self.log, self.board, self._now_us)
         self.note = self.notes.note

@@ -25,6 +25,7 @@ class Notes:
         self._missing: dict[str, str] = {}
         self._resets_told = 0
         self._sounding = False
+        self._lit = {"lamp_red": False, "lamp_yellow": False, "lamp_cyan": False}
 
     def note(self, kind: str, **what: object) -> None:
         """Write into the log, with the present time."""
@@ -41,11 +42,17 @@ class Notes:
         for cause in board.resets[self._resets_told :]:
             self.note("power", what="board started", cause=cause)
         self._resets_told = len(board.resets)
-        tones = [level for _, name, level in world.output_log if name == "sounder"]
+        sounding = False
+        for _, name, level in world.output_log:
+            if name in self._lit:
+                self._lit[name] = level > 0
+            # With all lamps lit it is the self-test, or somebody asked which chair this is.
+            elif name == "sounder" and level > 0 and not all(self._lit.values()):
+                sounding = True
         world.output_log.clear()
-        if any(tones) and not self._sounding:
+        if sounding and not self._sounding:
             self.note("sounder", what="tone")
-        self._sounding = any(tones)
+        self._sounding = sounding
 
     def record(self, leaf: str, payload: bytes) -> None:
         if leaf == "vitals":
@@ -61,6 +68,7 @@ class Notes:
                 pi_pct=vitals.pi_pct,
                 cuff=vitals.cuff if vitals.cuff != "idle" else UNSET,
                 cuff_mmhg=vitals.cuff_mmhg,
+                seat=vitals.seat if vitals.seat != "occupied" else UNSET,
             )
         elif leaf == "cuff":
             cuff = wire.decode(payload, wire.Cuff)

@@ -129,6 +129,20 @@ class PWM:
         self.duty_u16(0)
 
 
+class ADC:
+    ATTN_0DB = 0
+    ATTN_11DB = 3
+
+    def __init__(self, pin, *, atten=ATTN_0DB):
+        self._number = pin.number
+        # Where the ESP32's converter begins and ends to be linear, in microvolts (MicroPython's ADC documentation).
+        self._range_uv = (150_000, 2_450_000) if atten == ADC.ATTN_11DB else (100_000, 950_000)
+
+    def read_uv(self):
+        uv = struct.unpack("<I", link.ask(b"A", bytes([self._number]), 4)[1])[0]
+        return max(self._range_uv[0], min(self._range_uv[1], uv))
+
+
 class I2C:
     def __init__(self, bus=0, *, scl=None, sda=None, freq=400_000, timeout=50_000):
         self._byte_us = 9_000_000 / freq  # eight bits and an acknowledge
@@ -197,14 +211,26 @@ class Timer:
         link.clear_timer(self)
 
 
+class RTC:
+    """The calendar. Nothing here goes by it: a live board's TLS uses the computer's."""
+
+    def datetime(self, when=None):
+        if when is not None and len(when) != 8:
+            raise TypeError("datetime of 8 parts")
+
+
 class WDT:
+    """There is one: whoever makes another sets the time of all."""
+
+    _timeout = 5000
+
     def __init__(self, id=0, timeout=5000):
-        self._timeout = timeout
+        WDT._timeout = timeout
         self.feed()
         link.flush()  # a program may hang before it next asks for anything
 
     def feed(self):
-        link.send(b"d", struct.pack("<I", self._timeout))
+        link.send(b"d", struct.pack("<I", WDT._timeout))
 
 
 if not link.live:

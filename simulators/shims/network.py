@@ -9,6 +9,7 @@ STAT_CONNECTING = 1001
 STAT_GOT_IP = 1010
 
 _JOIN_US = 500_000
+_HANGS = 2  # what the conductor says instead of "up": the radio joins nothing more until it is switched off
 
 
 class WLAN:
@@ -22,10 +23,15 @@ class WLAN:
             raise ValueError("only the station is simulated")
         self._active = False
         self._joined_us = None
+        self._told = 1
+        self._hangs = False
 
     def active(self, on=None):
         if on is not None:
             self._active = bool(on)
+            if not on:
+                self._joined_us = None
+                self._hangs = False
         return self._active
 
     def config(self, *args, **settings):
@@ -58,7 +64,9 @@ class WLAN:
 
     def _radio(self):
         up, rssi = link.ask(b"N")[1]
-        return bool(up), rssi - 256
+        self._hangs = self._hangs or (up == _HANGS and self._told != _HANGS)
+        self._told = up
+        return bool(up) and not self._hangs, rssi - 256
 
 
 def hostname(name=None):

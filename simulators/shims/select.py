@@ -21,7 +21,7 @@ class poll:
 
     def register(self, item, mask=POLLIN | POLLOUT):
         self._forget(item)
-        self._asked.append([item, mask, _question(item)])
+        self._asked.append([item, mask, None if self._real else _question(item)])
         if self._real:
             self._real.register(_inner(item), mask)
 
@@ -82,7 +82,10 @@ def _question(item):
         return item.poll_events
     if hasattr(item, "ioctl"):  # asyncio.ThreadSafeFlag
         return lambda mask: item.ioctl(_IOCTL_POLL, mask)
-    return lambda mask: 0  # other streams (the console) have nothing to say in virtual time
+    # The console is a real stream also in virtual time. Nobody writes to it where a run must repeat.
+    real = uselect.poll()
+    real.register(item, POLLIN)
+    return lambda mask: sum(event for _, event in real.poll(0)) & mask
 
 
 def _inner(item):

@@ -1,6 +1,7 @@
 """`socket` of the simulated board. Live: the real one, and every byte sent is also told to the conductor.
 
-Virtual: a byte stream to the conductor's own MQTT peer, with the errors that the board's sockets raise.
+Virtual: a byte stream to the conductor's own MQTT peer, with the errors that the board's sockets raise; and datagrams
+to its time server.
 """
 
 import link
@@ -8,6 +9,7 @@ import usocket
 
 AF_INET = usocket.AF_INET
 SOCK_STREAM = usocket.SOCK_STREAM
+SOCK_DGRAM = usocket.SOCK_DGRAM
 SOL_SOCKET = usocket.SOL_SOCKET
 SO_REUSEADDR = usocket.SO_REUSEADDR
 IPPROTO_TCP = 6
@@ -20,12 +22,14 @@ _POLLIN, _POLLOUT, _POLLERR, _POLLHUP = 1, 4, 8, 16
 _FOUND = 107  # k, from the conductor
 _NO_NAME = -202  # what the ESP32 raises after it has asked in vain
 
+# Streams have the numbers below, datagram sockets the others: so the peer knows them apart.
+_DATAGRAM = 128
 _count = 0
 
 
 def _number():
     global _count
-    _count = _count % 255 + 1
+    _count = _count % (_DATAGRAM - 1) + 1
     return _count
 
 
@@ -38,9 +42,9 @@ def getaddrinfo(host, port, family=0, kind=0, *rest):
 
 
 class _Live:
-    def __init__(self, family=AF_INET, kind=SOCK_STREAM, proto=0):
-        self.inner = usocket.socket(family, kind, proto)
-        self._id = bytes([_number()])
+    def __init__(self, family=AF_INET, kind=SOCK_STREAM, proto=0, inner=None, number=None):
+        self.inner = inner or usocket.socket(family, kind, proto)
+        self._id = number or bytes([_number()])
         for name in (
             "setblocking",
             "settimeout",
@@ -50,8 +54,14 @@ class _Live:
             "read",
             "readinto",
             "readline",
+            "sendto",
         ):
-            setattr(self, name, getattr(self.inner, name))
+            if hasattr(self.inner, name):  # a TLS socket has not all of them
+                setattr(self, name, getattr(self.inner, name))
+
+    def secured(self, inner):
+        """This connection with TLS on it: what is written from now on is told before it is encrypted."""
+        return _Live(inner=inner, number=self._id)
 
     def connect(self, address):
         link.send(b"o", self._id)
@@ -193,4 +203,34 @@ class _Virtual:
             link.send(b"c", bytes([self._number]))
 
 
-socket = _Live if link.live else _Virtual
+class _Datagrams:
+    """A non-blocking UDP socket."""
+
+    def __init__(self):
+        self._number = _DATAGRAM + _number()
+        self._arrived = []
+        link.sockets[self._number] = self
+
+    def arrive(self, kind, data):
+        self._arrived.append(data)
+
+    def setblocking(self, flag):
+        if flag:
+            raise ValueError("only a non-blocking datagram socket is simulated")
+
+    def sendto(self, data, address):
+        link.send(b"s", bytes([self._number]) + address[1].to_bytes(2, "little") + bytes(data))
+
+    def recv(self, size):
+        if not self._arrived:
+            raise OSError(_EAGAIN)
+        return self._arrived.pop(0)[:size]
+
+    def close(self):
+        link.sockets.pop(self._number, None)
+
+
+def socket(family=AF_INET, kind=SOCK_STREAM, proto=0):
+    if link.live:
+        return _Live(family, kind, proto)
+    return _Datagrams() if kind == SOCK_DGRAM else _Virtual(family, kind, proto)

@@ -20,6 +20,7 @@ from simulators.world.pneumatics import Cuff
 from simulators.world.pulse import Shape, finger_volume
 
 KPA_PER_MMHG = 0.133322
+FULL_V = 4.0
 
 
 class UnknownPin(Exception):
@@ -54,6 +55,7 @@ class ChairWorld:
         }
         self.sensor_frozen = False
         self.sensor_drift_mmhg = 0.0
+        self.battery_v = FULL_V
         self.rssi_dbm = -58
         self.wifi_up = True
         self.levels = {gpio: float(pin.reset) for gpio, pin in self.plan.pins.items()}
@@ -63,6 +65,7 @@ class ChairWorld:
         self._sensor_zero_v = chance.uniform(-0.025, 0.025)
         self._sensor_noise = random.Random(seed * 7919 + 4)
         self._sensor_v = 0.0
+        self.sit()
         if same_limb:
             self.finger.occlusion = self._occlusion
 
@@ -76,7 +79,7 @@ class ChairWorld:
     def write_pin(self, t: float, gpio: int, level: float) -> None:
         """An output line takes a level: 0 or 1, or for a PWM line its duty 0..1. Raises UnknownPin."""
         pin = self.plan.pins.get(gpio)
-        if pin is None or pin.direction == "in":
+        if pin is None or pin.direction not in ("out", "pwm"):
             raise UnknownPin(f"GPIO {gpio} is not an output of this board")
         if self.levels[gpio] != level:
             self.output_log.append((t, pin.name, level))
@@ -92,7 +95,7 @@ class ChairWorld:
     def float_pins(self, t: float) -> None:
         """The processor is in reset or without power: every line goes where its resistor pulls it."""
         for gpio, pin in self.plan.pins.items():
-            if pin.direction != "in":
+            if pin.direction in ("out", "pwm"):
                 self.write_pin(t, gpio, float(pin.reset))
 
     def press(self, name: str, down: bool = True) -> None:
@@ -102,6 +105,19 @@ class ChairWorld:
     def output(self, name: str) -> float:
         """The present level of a line by its name."""
         return self.levels[self.plan.gpio(name)]
+
+    def sit(self, state: str = "occupied") -> None:
+        """Somebody sits, nobody does ("empty"), or the contact's cable is "broken" or "crushed"."""
+        closed = {"occupied": (True, False), "empty": (False, True), "broken": (False, False), "crushed": (True, True)}
+        for name, down in zip(("seat_occupied", "seat_empty"), closed[state], strict=True):
+            self.press(name, down)
+
+    def read_adc_v(self, gpio: int) -> float:
+        """The voltage at an analogue input. Raises UnknownPin."""
+        pin = self.plan.pins.get(gpio)
+        if pin is None or pin.direction != "adc":
+            raise UnknownPin(f"GPIO {gpio} is not an analogue input of this board")
+        return max(0.0, self.battery_v * self.plan.battery_divider + self._sensor_noise.gauss(0.0, 0.004))
 
     def _drive_cuff(self, t: float) -> None:
         self.cuff.control(

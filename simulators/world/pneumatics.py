@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simulators.world import artery
+from simulators.world.artery import TYPICAL, Artery
 
 ATMOSPHERE_MMHG = 760.0
 STEP_S = 0.002
@@ -44,11 +44,13 @@ class SafetyFacts:
 class Cuff:
     """A cuff on an arm that fits it, of one of `CUFF_SIZES`; KeyError for another.
 
-    `arterial_mmhg(t)` is the true pressure in the artery under it.
+    `arterial_mmhg(t)` is the true pressure in the artery under it; `muscle_ml(t)` what a moving arm takes of its room.
     """
 
-    def __init__(self, arterial_mmhg: Callable[[float], float], size: str = "normal") -> None:
+    def __init__(self, arterial_mmhg: Callable[[float], float], size: str = "normal", artery: Artery = TYPICAL) -> None:
         self.arterial_mmhg = arterial_mmhg
+        self.artery = artery
+        self.muscle_ml: Callable[[float], float] = lambda t: 0.0
         self.size = size
         self._empty_ml = CUFF_EMPTY_ML * CUFF_SIZES[size]
         self._loose_ml = CUFF_LOOSE_ML * CUFF_SIZES[size]
@@ -76,7 +78,8 @@ class Cuff:
         self.pressure_mmhg(t)
         self.on_arm = on_arm
         if on_arm:
-            self._air = min(self._air, ATMOSPHERE_MMHG * (self._empty_ml - artery.volume_ml(self.arterial_mmhg(t))))
+            room_ml = self._empty_ml - self.artery.volume_ml(self.arterial_mmhg(t))
+            self._air = min(self._air, ATMOSPHERE_MMHG * room_ml)
         self._pressure = self._solve()
 
     def kink(self, t: float, kinked: bool) -> None:
@@ -134,7 +137,9 @@ class Cuff:
             volume_ml, stretch = self._loose_ml, self._stretch
             if self.on_arm:
                 # The artery moves a fraction of a mmHg, so the last pressure serves for its transmural pressure.
-                volume_ml = self._empty_ml - artery.volume_ml(self.arterial_mmhg(self._now) - self._pressure)
+                arterial_mmhg = self.arterial_mmhg(self._now)
+                volume_ml = self._empty_ml - self.artery.volume_ml(arterial_mmhg - self._pressure)
+                volume_ml -= self.muscle_ml(self._now)
         # (760 + p) * (volume + stretch * p) = air, solved for p.
         half_b = 0.5 * (volume_ml + stretch * ATMOSPHERE_MMHG)
         c = ATMOSPHERE_MMHG * volume_ml - self._air

@@ -10,14 +10,13 @@ from typer.testing import CliRunner
 from hardware.bench import pins
 from hardware.bench.calibrate import (
     CalibrationError,
-    app,
-    crossing_mmhg,
     fit,
     fit_cuff_ratios,
     fit_pressure,
     fit_spo2,
     nominal_v,
 )
+from hardware.bench.cli import app
 
 CURVE = (1.9, -29.0, 111.0)
 RATIOS = (0.42, 0.6, 0.75, 0.9, 1.1, 1.3)
@@ -27,14 +26,18 @@ def saturation(ratio: float) -> float:
     return CURVE[0] * ratio**2 + CURVE[1] * ratio + CURVE[2]
 
 
-def envelope(sys_mmhg: float, dia_mmhg: float, ratios: tuple[float, float]) -> list[tuple[float, float]]:
-    """Points of an exponential peak that has the two ratios at the two pressures."""
-    peak = 0.45 * sys_mmhg + 0.55 * dia_mmhg
-    points = []
-    for mmhg in range(int(sys_mmhg) + 30, int(dia_mmhg) - 30, -2):
-        far, ratio = (sys_mmhg - peak, ratios[0]) if mmhg > peak else (dia_mmhg - peak, ratios[1])
-        points.append((float(mmhg), 2.0 * ratio ** ((mmhg - peak) / far)))
-    return points
+def envelope(sys_mmhg: float, dia_mmhg: float, collapse: float = 0.07, stretch: float = 0.045) -> list[list[float]]:
+    """What a small artery whose compliance falls off exponentially to both sides draws around these pressures."""
+
+    def volume(transmural_mmhg: float) -> float:
+        if transmural_mmhg < 0:
+            return exp(collapse * transmural_mmhg)
+        return 1 + collapse / stretch * (1 - exp(-stretch * transmural_mmhg))
+
+    return [
+        [float(mmhg), 0.1 * (volume(sys_mmhg - mmhg) - volume(dia_mmhg - mmhg))]
+        for mmhg in range(int(sys_mmhg) + 30, int(dia_mmhg) - 30, -1)
+    ]
 
 
 def test_the_curve_is_found_again() -> None:
@@ -69,26 +72,26 @@ def test_a_curve_that_cannot_be_right_is_refused(ratios: list[float], spo2_pct: 
 
 
 def test_the_cuff_ratios_are_found_again() -> None:
-    """Envelopes made with 0.46 and 0.72 give these back."""
-    records = [(envelope(s, d, (0.46, 0.72)), s, d) for s, d in ((110.0, 70.0), (135.0, 85.0), (180.0, 110.0))]
-    assert fit_cuff_ratios(records) == pytest.approx([0.46, 0.72], abs=0.02)
+    """Whatever the pulse pressures, the ratios are those that the same artery has at 40 mmHg."""
+    points = dict(envelope(120.0, 80.0))
+    expected = [points[120.0] / max(points.values()), points[80.0] / max(points.values())]
+    records = [(envelope(s, d), s, d) for s, d in ((110.0, 80.0), (150.0, 85.0), (200.0, 100.0))]
+    assert fit_cuff_ratios(records) == pytest.approx(expected, abs=0.01)
 
 
-def test_envelopes_that_reach_no_ratio_are_refused() -> None:
-    """A cuff that was not inflated far enough calibrates nothing."""
-    flat = [(150.0 - i, 2.0 - 0.001 * i) for i in range(40)]
-    with pytest.raises(CalibrationError, match="inflate further"):
-        fit_cuff_ratios([(flat, 120.0, 80.0)] * 3)
-
-
-def test_a_crossing_is_the_first_one_from_the_maximum() -> None:
-    """A second hump far away does not move it."""
-    points = [
-        (mmhg, exp(-(((mmhg - 90) / 15) ** 2)) + 0.8 * exp(-(((mmhg - 160) / 8) ** 2))) for mmhg in range(50, 180)
-    ]
-    assert crossing_mmhg(points, 0.5, above=True) == pytest.approx(102.5, abs=0.5)
-    assert crossing_mmhg(points, 0.5, above=False) == pytest.approx(77.5, abs=0.5)
-    assert crossing_mmhg(points[40:], 0.5, above=False) is None
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        ([[150.0 - i, 2.0 - 0.001 * i] for i in range(40)], "inflate further or deflate lower"),
+        ([[180.0 - i, 1.0 if i % 30 < 15 else 0.1] for i in range(120)], "miss every artery"),
+        ([], "does not span"),
+    ],
+    ids=["short", "no artery", "empty"],
+)
+def test_envelopes_that_calibrate_nothing_are_refused(points: list[list[float]], why: str) -> None:
+    """One that ends before its reference pressures, one that no artery draws, and none at all."""
+    with pytest.raises(CalibrationError, match=why):
+        fit_cuff_ratios([(points, 120.0, 80.0)] * 3)
 
 
 def test_zero_and_gain_are_found_again() -> None:
@@ -120,7 +123,7 @@ def test_the_command_writes_the_file(tmp_path: Path) -> None:
     csv = tmp_path / "spo2.csv"
     csv.write_text("ratio,spo2_pct\n" + "".join(f"{ratio},{saturation(ratio)}\n" for ratio in RATIOS))
     lines = tmp_path / "cuff.jsonl"
-    rows = [(envelope(s, d, (0.46, 0.72)), s, d) for s, d in ((110.0, 70.0), (135.0, 85.0), (180.0, 110.0))]
+    rows = [(envelope(s, d), s, d) for s, d in ((110.0, 70.0), (135.0, 85.0), (180.0, 110.0))]
     lines.write_text("\n".join(json.dumps({"envelope": e, "sys_mmhg": s, "dia_mmhg": d}) for e, s, d in rows))
     out = tmp_path / "calibration.json"
     done = CliRunner().invoke(app, ["calibrate", "cb-1", "--spo2", str(csv), "--cuff", str(lines), "--out", str(out)])

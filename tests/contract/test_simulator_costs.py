@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulators.conductor import PWRON_RESET, WDT_RESET, SimBoard
-from simulators.process import BoardError
+from simulators.process import SHIMS_BYTES, BoardError
 from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 
@@ -132,6 +132,26 @@ def test_chance_has_a_seed_and_each_boot_draws_anew(program: Make) -> None:
     assert len({*first, *other}) == 4
     assert all(line.endswith(" 40") for line in first)
     assert not hashlib.sha256(b"").hexdigest().startswith(first[0].split()[0])
+
+
+def test_a_heap_of_some_size_is_the_program_s(program: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the shims take comes on top of it and is not counted; no more comes on top than they take."""
+    board = program(
+        """
+        import machine, time
+        import gc
+        from collector import _simulator_bytes
+        gc.collect()
+        print(gc.mem_free() + gc.mem_alloc(), _simulator_bytes)
+        time.sleep(1000)
+        """,
+        heap_bytes=256 * 1024,
+    )
+    whole, shims = map(int, printed(board, 5)[-1].split())
+    with capsys.disabled():
+        print(f"\nthe shims take {shims / 1024:.1f} KB, {SHIMS_BYTES / 1024:.0f} KB are added for them")
+    assert 0.95 * 256 * 1024 < whole <= 256 * 1024
+    assert shims >= SHIMS_BYTES
 
 
 def test_a_hung_program_is_what_its_watchdog_is_for(program: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ BOOT = "00112233445566aa"
 
 def encode(kind, g):
     if kind == "vitals":
-        body = wire.vitals_body(g["up_ms"], g["age_ms"], g["reading"], g.get("cuff", "idle"), g.get("cuff_mmhg"), g.get("seat", "unknown"))
+        body = wire.vitals_body(
+            g["up_ms"], g["age_ms"], g["reading"], g.get("cuff", "idle"), g.get("cuff_mmhg"), g.get("seat", "unknown")
+        )
     elif kind == "cuff":
         body = wire.cuff_body(g["up_ms"], g["age_ms"], g["result"])
     elif kind == "event":

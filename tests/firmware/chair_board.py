@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators.conductor import SimBoard
-from simulators.peer import Peer
+from simulators.peer import DATAGRAM, Peer
 from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 
@@ -36,7 +36,8 @@ class Chair:
         receive, opened = peer.receive, peer.open
 
         def receiving(number: int, data: bytes) -> None:
-            self.writes.append(data)
+            if number < DATAGRAM:
+                self.writes.append(data)
             if not self.loses(data):
                 receive(number, data)
 

@@ -1,5 +1,7 @@
 """Lamp, sounder, cuff schedule and command checks: what a board shows and does, told or alone."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from unix_port import run
@@ -11,14 +13,15 @@ LIMITS = {
 # Each step is [now_ms, name, arguments...]; every step is followed by what is then to be seen and heard.
 STEPS = """
 from chair.annunciator import Annunciator
-a = Annunciator(0)
+from chair.memory import Memory
+a = Annunciator(0, Memory())
 result = []
 for now_ms, name, given in steps:
     told = None
     if name == "told":
         told = a.told(given[0], given[1], now_ms)
-    elif name == "judge":
-        told = a.judge(given, now_ms)
+    elif name in ("judge", "judge_cuff"):
+        told = getattr(a, name)(given, now_ms)
     elif name:
         getattr(a, name)(now_ms)
     result.append([told, a.signal(now_ms)])
@@ -31,12 +34,21 @@ result = [[annunciator.lamp_lit(level, t), annunciator.tone_hz(level, t)] for t 
 
 
 def told(beat: int, level: str = "none", sound: bool = False, retained: bool = False, **more: Any) -> Any:
-    message = {"run": "r", "beat": beat, "level": level, "sound": sound, "session": "s", "limits": LIMITS}
+    message = {
+        "run": "r",
+        "beat": beat,
+        "level": level,
+        "sound": sound,
+        "session": "s",
+        "limits": LIMITS,
+        "cuff_interval_s": 300,
+    }
     return [message | more, retained]
 
 
 def play(*steps: Any) -> Any:
-    return run(STEPS, steps=[list(step) for step in steps])
+    with TemporaryDirectory() as flash:
+        return run(STEPS, Path(flash), steps=[list(step) for step in steps])
 
 
 def good(**values: float) -> dict[str, Any]:
@@ -148,8 +160,8 @@ def test_alone_a_cuff_result_is_judged_and_its_pulse_is_not() -> None:
     """The pulse rate is the oximeter's to judge."""
     shown = play(
         (0, "told", told(1)), (3000, "", None),
-        (4000, "judge", good(sys_mmhg=185.0, dia_mmhg=100.0, pulse_bpm=160.0)),
-        (5000, "judge", {"quality": "failed", "reason": "leak", "sys_mmhg": 60.0}),
+        (4000, "judge_cuff", good(sys_mmhg=185.0, dia_mmhg=100.0, pulse_bpm=160.0)),
+        (5000, "judge_cuff", {"quality": "failed", "reason": "leak", "sys_mmhg": 60.0}),
     )  # fmt: skip
     assert shown[2][0] == [["sys_limit", 185.0, 180.0, "mmHg"]]
     assert shown[3][0] == []

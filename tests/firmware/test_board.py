@@ -78,7 +78,7 @@ def test_a_crash_while_the_cuff_is_full_empties_it_and_is_published(tmp_path: Pa
     chair.gateway = True
     chair.run(4)
     chair.command("measure", "m-1")
-    chair.board.run_until(lambda: chair.pressure_mmhg() > 100, within_s=20)
+    chair.board.run_until(lambda: chair.pressure_mmhg() > 100, within_s=20, step_s=0.02)
     chair.board.run_until(lambda: len(chair.board.resets) > 1, within_s=5)
     assert since_pump_s(chair) > 1.5
     chair.board.run_until(lambda: chair.pressure_mmhg() < 15, within_s=30)
@@ -131,7 +131,7 @@ def test_without_a_config_the_board_waits_safely_for_one(tmp_path: Path) -> None
     """It says what is missing on the console and does not restart in a circle."""
     chair = Chair(tmp_path)
     (tmp_path / "flash" / "config.json").unlink()
-    with pytest.raises(Exception, match=r"config\.json: not found; provision the board"):
-        chair.board.run_for(5)
+    chair.board.run_for(60)
+    assert "config.json: not found; provision the board" in chair.board.log_path.read_text()
     assert chair.board.resets == [1]
     assert not chair.pumped()

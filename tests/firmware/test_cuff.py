@@ -17,15 +17,24 @@ REASONS: dict[str, set[str | None]] = {
     "sensor_rail": {"sensor_range"},
     "sensor_frozen": {"sensor_frozen"},
     "sensor_bug": {"supervisor_error"},
+    "sensor_drift": {"zero_drift"},
     "pump_dead": {"no_rise", "leak", None},
-    "pump_stuck_on": {"zero_drift", "pump_runs_on", "bleed_blocked"},
+    "pump_stuck_on": {"zero_drift", "pressure_rises"},
     "dump_stuck_shut": {None},
-    "dump_stuck_open": {"no_rise", "leak"},
+    "dump_stuck_open": {"no_rise", "leak", "pressure_lost"},
     "bleed_stuck_shut": {"bleed_blocked"},
     "bleed_stuck_open": {"no_rise", "leak"},
     "leak": {"leak"},
     "kink": {"kinked", None},
-    "cuff_off": {"no_rise", "leak"},
+    "cuff_off": {"no_rise", "leak", "pressure_lost"},
+}
+# What stays broken is a fault of the board, by name, until it is whole again.
+FAULTS = {
+    "sensor_silent": "sensor_silent",
+    "sensor_rail": "sensor_range",
+    "sensor_bug": "supervisor_error",
+    "sensor_drift": "zero_drift",
+    "pump_stuck_on": "pump_runs_on",
 }
 MOMENTS_MS = {"zeroing": 100, "inflating": 4000, "deflating": 12000}
 
@@ -79,9 +88,9 @@ for again in range(3):
 
 
 def test_pressure_above_every_target_is_above_range() -> None:
-    """An arm of 330/220 is tried up to 280 mmHg and then fails by that name, which has an alarm of its own."""
+    """An arm of 330/170 is tried up to 280 mmHg and then fails by that name, which has an alarm of its own."""
     result, mmhg_max, held_ms = bench(
-        "b = Bench(330, 200)\nb.run(1000)\nr = b.measure()\nresult = [r, b.mmhg_max, b.held_ms_max]"
+        "b = Bench(330, 170)\nb.run(1000)\nr = b.measure()\nresult = [r, b.mmhg_max, b.held_ms_max]"
     )
     assert (result["quality"], result["reason"]) == ("failed", "above_range")
     assert not {"sys_mmhg", "dia_mmhg", "map_mmhg"} & set(result)
@@ -120,15 +129,64 @@ def test_any_single_fault_opens_the_cuff(part: str, moment: str) -> None:
         assert seen["emptied_ms"] <= 10_000
     else:
         assert not {"sys_mmhg", "dia_mmhg", "map_mmhg", "pulse_bpm"} & set(seen["result"])
-        assert seen["ended_ms"] + seen["emptied_ms"] <= 30_000
+        if part != "sensor_drift":  # it is found when the cuff is empty, and not before
+            assert seen["ended_ms"] + seen["emptied_ms"] <= 30_000
+    assert seen["dump_valve_stuck"] == (part == "dump_stuck_shut")
+    if part in FAULTS:
+        assert (seen["state"], seen["fault"]) == ("fault", FAULTS[part])
 
 
-def test_a_sensor_that_moved_meanwhile_measured_nothing() -> None:
-    """A zero that drifts by 13 mmHg in a measurement is found when the cuff is empty: no value, and a fault."""
-    seen = bench("result = Bench().break_at(12000, 'sensor_drift')")
-    assert seen["result"]["reason"] == "not_deflating"
-    assert "sys_mmhg" not in seen["result"]
-    assert seen["state"] == "fault"
+def test_behind_a_stuck_dump_valve_only_a_person_may_measure_and_a_good_valve_is_believed_again() -> None:
+    """It would hold the air in a power cut: no automatic cycle; a commanded one tries the valve anew."""
+    automatic, by_hand, stuck, again = bench("""
+b = Bench(broken=["dump_stuck_shut"])
+b.run(1000)
+b.measure()
+b.run(31000)
+automatic = [b.cuff.start(trigger) for trigger in ("schedule", "repeat")]
+b.broken.clear()
+by_hand = b.measure()["quality"]
+stuck = b.cuff.dump_valve_stuck
+b.run(31000)
+result = [automatic, by_hand, stuck, b.cuff.start("schedule")]
+""")
+    assert automatic == ["fault", "fault"]
+    assert (by_hand, stuck, again) == ("good", False, "")
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0, 1.6])
+def test_a_good_dump_valve_is_never_called_stuck(size: float) -> None:
+    """On the smallest and the largest cuff, from every pressure at which a measurement may be aborted."""
+    assert not bench(
+        """
+result = []
+for wait_ms in (1500, 2500, 4000, 7000, 15000, 25000):
+    b = Bench(size=size)
+    b.run(1000)
+    b.cuff.start("command")
+    b.run(wait_ms)
+    b.cuff.abort("aborted")
+    b.run(8000)
+    if b.cuff.dump_valve_stuck or b.cuff.take_result()["reason"] != "aborted":
+        result.append([wait_ms, b.cuff.reason])
+""",
+        size=size,
+    )
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0, 1.6])
+def test_a_stuck_dump_valve_is_found_on_every_cuff(size: float) -> None:
+    """The bleed valve empties the smallest cuff fast and the largest slowly: stuck is told from both."""
+    assert bench(
+        """
+b = Bench(broken=["dump_stuck_shut"], size=size)
+b.run(1000)
+b.measure()
+b.run(10000)
+result = b.cuff.dump_valve_stuck
+""",
+        size=size,
+    )
 
 
 def test_over_300_is_cut_off_in_every_state() -> None:
@@ -267,3 +325,50 @@ result = b.mmhg
 """)
         < 15
     )
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0, 1.6])
+def test_pressure_falls_at_two_to_four_mmhg_a_second(size: float) -> None:
+    """On every cuff, also in the first deflation, when the valve is not known yet: over any 10 s of it."""
+    fallen = bench(
+        """
+b = Bench(size=size)
+b.run(1000)
+b.cuff.start("command")
+b.run(30000, until=lambda: b.cuff.state == "deflating")
+b.run(2000)
+mmhg = []
+while b.cuff.state == "deflating":
+    mmhg.append(b.mmhg)
+    b.run(1000)
+result = [mmhg[i] - mmhg[i + 10] for i in range(len(mmhg) - 10)]
+""",
+        size=size,
+    )
+    assert len(fallen) > 5
+    assert 20 <= min(fallen) <= max(fallen) <= 40
+
+
+def test_a_tick_makes_little_memory() -> None:
+    """The timer's callback may collect no garbage: at most ten floats a sample, in the busiest state."""
+    blocks = bench("""
+import gc
+b = Bench()
+b.polls = False
+b.run(1000)
+b.cuff.start("command")
+b.run(15000)
+assert b.cuff.state == "deflating"
+result = []
+for _ in range(100):
+    b.run(20)
+    mmhg = b.read_mmhg()
+    b.read_mmhg = lambda: mmhg
+    b.ticks += 20
+    gc.collect()
+    before = gc.mem_alloc()
+    b.cuff.tick(b.ticks)
+    result.append((gc.mem_alloc() - before) // 32)
+    del b.read_mmhg
+""")
+    assert sum(blocks) / len(blocks) <= 10

@@ -1,6 +1,7 @@
 """The outbox: what was not acknowledged is held, sent again, and given up only by the rule."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,42 +118,215 @@ def test_a_new_run_of_the_gateway_gets_what_the_old_one_had_not_acknowledged() -
     assert sent[1][1]["seq"] == 1
 
 
-def test_when_full_the_oldest_vitals_go_first_and_are_counted() -> None:
-    """Cuff and events outlive vitals; then the oldest goes; every loss is in `dropped`."""
+def test_when_full_the_oldest_vitals_go_first_then_the_oldest_events_and_all_are_counted() -> None:
+    """Cuff and events outlive vitals; every loss is in `dropped`; the base follows."""
     held = steps(
-        *add(CUFF, 1000), *add(VITALS, *range(2000, 7000, 1000)), *add(EVENT, 7000), *add(CUFF, 8000), ["held"],
-        *add(EVENT, *range(10_000, 20_000, 1000)), ["held"], size=256,
+        *add(CUFF, 1000), *add(VITALS, *range(2000, 10_000, 1000)), *add(EVENT, 10_000), *add(CUFF, 11_000), ["held"],
+        *add(EVENT, *range(12_000, 22_000, 1000)), ["held"], size=256,
     )  # fmt: skip
-    assert {1, 7, 8} <= set(held[0][3])
+    assert {1, 10, 11} <= set(held[0][3])
     assert held[0][2] > 0
     assert held[1][1][VITALS] == 0
-    assert held[1][3] == list(range(18 - len(held[1][3]) + 1, 19))
+    assert {1, 11} <= set(held[1][3])
+    events = [seq for seq in held[1][3] if seq not in (1, 11)]
+    assert events == list(range(21 - len(events) + 1, 22))
     for base, kinds, dropped, seqs in held:
-        assert dropped + len(seqs) == (8 if seqs[-1] == 8 else 18)
+        assert dropped + len(seqs) == max(seqs)
         assert base == seqs[0]
         assert sum(kinds) == len(seqs)
 
 
-def test_ten_minutes_of_vitals_fit_in_the_block() -> None:
-    """The block that the app reserves holds an outage of ten minutes beside its cuff results and some events."""
+@pytest.mark.parametrize("flood", [VITALS, EVENT])
+@pytest.mark.parametrize("size", [1024, 8192, 32768])
+def test_no_flood_pushes_out_the_last_twenty_cuff_results(flood: int, size: int) -> None:
+    """Whatever arrives without end and however small the block: what was measured stays until it is acknowledged."""
+    cuffs = add(CUFF, *range(1000, 26_000, 1000))
+    held = steps(*cuffs, *add(flood, *range(30_000, 930_000, 1000)), ["held"], size=size)
+    _, kinds, dropped, seqs = held[0]
+    assert kinds[CUFF] >= min(20, kinds[CUFF] + dropped)
+    assert [seq for seq in seqs if seq <= 25][-20:] == list(range(6, 26))
+    assert seqs[-1] == 925 or (flood == VITALS and not kinds[VITALS])
+    assert dropped + sum(kinds) == 925
+
+
+def test_ten_minutes_of_vitals_and_twenty_cuff_results_fit_in_the_block() -> None:
+    """The block that the app reserves holds them beside some events, in the longest form that each takes."""
+    held, bytes_used = run(
+        """
+from chair import wire
+from chair.outbox import Outbox
+box = Outbox("00112233445566aa", bytearray(32768))
+reading = {"quality": "good", "sqi_pct": 97, "spo2_pct": 97.1, "pulse_bpm": 101.5, "pi_pct": 11.95, "ratio": 0.4636,
+           "resp_bpm": 14.2, "resp_sqi_pct": 88, "uncalibrated": True}
+cuff = {"quality": "good", "trigger": "schedule", "duration_ms": 45000, "sys_mmhg": 121.5, "dia_mmhg": 80.1,
+        "map_mmhg": 95.0, "pulse_bpm": 70.0, "sqi_pct": 88, "uncalibrated": True, "envelope": [(160.5, 1.25)] * 24}
+for i in range(20):
+    box.add(wire.CUFF, wire.cuff_body(100000000, 0, cuff))
+for i in range(20):
+    box.add(wire.EVENT, wire.event_body(100000000, "link", "lost", detail="nothing heard for 5000 ms"))
+for i in range(600):
+    box.add(wire.VITALS, wire.vitals_body(100000000 + i * 1000, 148, reading, "idle", None, "occupied"))
+result = [[box.held, box.dropped], box._used]
+"""
+    )
+    assert held == [[600, 20, 20], 0], bytes_used
+    assert bytes_used < 32768
+
+
+@pytest.mark.parametrize("quality", ["no_finger", "cuff_hold", "low_perfusion", "saturation", "below_range"])
+def test_ten_minutes_of_an_empty_chair_fit_in_the_block(quality: str) -> None:
+    """Nobody sits there, or the reading has no value: the reason takes no more room than the value."""
     held = run(
         """
 from chair import wire
 from chair.outbox import Outbox
 box = Outbox("00112233445566aa", bytearray(32768))
-reading = {"quality": "good", "sqi_pct": 97, "spo2_pct": 97.1, "pulse_bpm": 101.5, "pi_pct": 1.95, "ratio": 0.4636}
-cuff = {"quality": "good", "trigger": "schedule", "duration_ms": 45000, "sys_mmhg": 121.5, "dia_mmhg": 80.1,
-        "map_mmhg": 95.0, "pulse_bpm": 70.0, "envelope": [(160.5, 1.25)] * 24}
-for i in range(10):
-    box.add(wire.EVENT, wire.event_body(1000, "link", "lost", detail="receive: closed by the broker"))
-for i in range(2):
-    box.add(wire.CUFF, wire.cuff_body(1000, 0, cuff))
 for i in range(600):
-    box.add(wire.VITALS, wire.vitals_body(100000000 + i * 1000, 48, reading))
+    body = wire.vitals_body(100000000 + i * 1000, 148, {"quality": quality, "sqi_pct": 0}, "idle", None, "empty")
+    box.add(wire.VITALS, body)
 result = [box.held, box.dropped]
-"""
+""",
+        quality=quality,
     )
-    assert held == [[600, 2, 10], 0]
+    assert held == [[600, 0, 0], 0]
+
+
+def test_packing_gives_back_every_body() -> None:
+    """Whatever a body says, also with characters that no record of ours has."""
+    chance = random.Random(5)
+    texts = [body(at) for at in range(0, 10**9, 10**8 // 3)]
+    texts += ["".join(chance.choice('0123456789.,"[]:aZ{}é') for _ in range(chance.randrange(80))) for _ in range(60)]
+    texts += ['"detail":"nothing heard"', '"envelope":[[160.5,1.25],[150.0,1.30]]', ""]
+    script = (
+        "from chair import packed; result = [bytes(packed.unpack(packed.pack(t.encode()))).decode() for t in texts]"
+    )
+    assert run(script, texts=texts) == texts
+
+
+def test_a_record_that_the_gateway_refuses_is_given_up_after_a_minute_and_counted() -> None:
+    """Resent each 5 s while later ones are covered; it does not go on for ever and does not hold the base."""
+    script = [["link_up", 0], *add(VITALS, 500), ["drain", 600], *add(VITALS, 700, 800), ["drain", 900]]
+    for now in range(1000, 121_000, 2600):
+        script += [["ack", "r", 0, [[2, 3]], now], ["due", now]]
+    answers = steps(*script, ["held"])
+    sent = [answer for answer in answers[:-1] if answer]
+    assert len(sent) == 15
+    assert {answer[1]["seq"] for answer in sent} == {1}
+    assert answers[-1] == [4, [0, 0, 0], 1, []]
+
+
+def test_a_record_is_not_given_up_while_the_gateway_keeps_nothing_after_it() -> None:
+    """A journal that has stopped acknowledges nothing new: everything waits, however long."""
+    script = [["link_up", 0], *add(VITALS, 500), ["drain", 600]]
+    for i in range(200):
+        script += [["ack", "r", 0, [], 1000 + 2600 * i], ["due", 1000 + 2600 * i]]
+    answers = steps(*script, ["held"])
+    assert len([answer for answer in answers[:-1] if answer]) > 60
+    assert answers[-1] == [1, [1, 0, 0], 0, [1]]
+
+
+def test_resending_into_a_link_that_breaks_each_time_gives_nothing_up() -> None:
+    """After each reconnect everything is sent again; only what acks had 5 s to cover counts as refused."""
+    script = [["link_up", 0], *add(VITALS, 500), ["drain", 600], *add(VITALS, 700), ["drain", 900]]
+    for i in range(100):
+        at = 1000 + 3000 * i
+        script += [["link_up", at], ["ack", "r", 0, [[2, 2]], at + 100], ["due", at + 200], ["due", at + 300]]
+    held = steps(*script, ["held"])[-1]
+    assert held == [1, [1, 0, 0], 0, [1]]
+
+
+# Two boots in one flash: what each of them does is a list of steps as above.
+BOOTS = """
+from chair import carried
+import json as _json
+from chair.outbox import Outbox
+result = []
+for boot, script in boots:
+    box = Outbox(boot, bytearray(size))
+    box.restore()
+    for step in script:
+        if step[0] == "add":
+            box.add(step[1], step[2].encode())
+        elif step[0] == "save":
+            result.append(box.save())
+        elif step[0] == "utc":
+            box.utc_ms = step[1]
+        elif step[0] == "held":
+            result.append([list(box.held), box.dropped, [[e[2] >> 2 & 3, e[3]] for e in box._entries()]])
+        elif step[0] in ("live", "due"):
+            sent = getattr(box, step[0])(step[1])
+            result.append(None if sent is None else [sent[0], _json.loads(sent[1])])
+        else:
+            getattr(box, step[0])(*step[1:])
+"""
+A, B, C, D, E = (f"{number:016x}" for number in range(5))
+
+
+def boots(folder: Path, *given: list[Any], size: int = 8192) -> Any:
+    return run(BOOTS, folder, boots=[list(boot) for boot in given], size=size)
+
+
+def test_what_was_saved_keeps_its_boot_seq_and_time(tmp_path: Path) -> None:
+    """After a restart the former boot's records are sent late, under its own name, cuff first; the new boot's seq
+    begins at 1 and its live ones are not held up."""
+    answers = boots(
+        tmp_path,
+        (A, [["utc", 10**12], *add(VITALS, 1000), *add(CUFF, 2000), ["save"]]),
+        (B, [["link_up", 100], *add(EVENT, 300), ["live", 300], ["due", 300], ["ack", "r", 1, [], 400],
+             ["due", 500], ["due", 600], ["due", 700], ["held"]]),
+    )  # fmt: skip
+    assert answers[0] is True
+    assert (answers[1][1]["boot"], answers[1][1]["seq"], answers[1][1]["base"]) == (B, 1, 1)
+    assert answers[2] is None
+    first, second = answers[3][1], answers[4][1]
+    assert (first["boot"], first["seq"], first["base"], first["late"], first["at_ms"]) == (A, 2, 1, True, 10**12 + 2000)
+    assert (second["boot"], second["seq"], second["up_ms"], second["at_ms"]) == (A, 1, 1000, 10**12 + 1000)
+    assert answers[5] is None
+    assert answers[6] == [[1, 1, 0], 0, [[1, 1], [1, 2]]]
+
+
+def test_an_ack_of_a_former_boot_forgets_its_records_and_the_file(tmp_path: Path) -> None:
+    """Only the boot that the ack names is trimmed; with its last record the file goes."""
+    script: list[list[Any]] = [["link_up", 0], ["ack", "r", 0, [], 1, B], ["due", 2], ["due", 3]]
+    script += [["ack", "r", 9, [], 4, B], ["held"], ["ack", "r", 2, [], 5, A], ["held"]]
+    former = (A, [*add(VITALS, 1000, 2000), ["save"]])
+    got = boots(tmp_path, former, (B, [["held"]]), (B, script), (C, [["held"]]))
+    assert got[1] == [[2, 0, 0], 0, [[1, 1], [1, 2]]]
+    assert got[4] == [[2, 0, 0], 0, [[1, 1], [1, 2]]]
+    assert got[5] == [[0, 0, 0], 0, []]
+    assert got[6] == [[0, 0, 0], 0, []]
+    assert not (tmp_path / "outbox.bin").exists()
+
+
+def test_without_acks_for_a_former_boot_its_records_are_given_up_and_counted(tmp_path: Path) -> None:
+    """Sent four times on a link with acks, 5 s apart; then they make room."""
+    script: list[list[Any]] = [["link_up", 0]]
+    for i in range(30):
+        script += [["ack", "r", 0, [], 1000 * i + 100], ["due", 1000 * i + 200]]
+    got = boots(tmp_path, (A, [*add(VITALS, 1000), ["save"]]), (B, [*script, ["held"]]))
+    assert len([answer for answer in got[1:-1] if answer]) == 4
+    assert got[-1] == [[0, 0, 0], 1, []]
+    assert not (tmp_path / "outbox.bin").exists()
+
+
+def test_boot_after_boot_the_newest_three_are_carried(tmp_path: Path) -> None:
+    """A fourth is given up and counted, as are records for which there is no room."""
+    got = boots(tmp_path, *((name, [*add(EVENT, 1000), ["save"]]) for name in (A, B, C, D)), (E, [["held"]]))
+    assert got[-1] == [[0, 0, 3], 1, [[3, 1], [2, 1], [1, 1]]]
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "nonsense"])
+def test_a_damaged_file_is_no_file(tmp_path: Path, harm: str) -> None:
+    """The board starts without it and works."""
+    boots(tmp_path, (A, [*add(VITALS, *range(1000, 20_000, 1000)), ["save"]]))
+    file = tmp_path / "outbox.bin"
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 1
+    file.write_bytes({"cut": data[:-9], "flipped": data, "empty": b"", "nonsense": b"[1]\n\xff"}[harm])
+    assert boots(tmp_path, (B, [["held"], *add(VITALS, 1000), ["held"]])) == [
+        [[0, 0, 0], 0, []],
+        [[1, 0, 0], 0, [[0, 1]]],
+    ]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -52,6 +52,10 @@ def quality(word: str) -> Trace:
     return lambda chair: sum(e["quality"] == word for e in during(chair, "vitals")) >= 3
 
 
+def seat(state: str) -> Trace:
+    return lambda chair: sum(e.get("seat") == state for e in during(chair, "vitals")) >= 3
+
+
 def cuff_fails(*reasons: str) -> Trace:
     return lambda chair: any(e.get("reason") in reasons for e in during(chair, "cuff"))
 
@@ -82,18 +86,12 @@ def link_lost(chair: Chair) -> bool:
     return any(e["name"] == "lost" for e in chair.log.of("event"))
 
 
-def slow_to_empty(chair: Chair) -> bool:
-    """Above 15 mmHg for a second and a half after the measuring: the bleed valve alone takes its time."""
-    until_ms = (BEGINS_S + LASTS_S) * 1000
-    measuring = [e["at_ms"] for e in during(chair, "vitals") if e.get("cuff") == "deflating" and e["at_ms"] < until_ms]
-    held = [e["at_ms"] for e in during(chair, "truth") if e["cuff_mmhg"] > 15 and e["at_ms"] < until_ms]
-    return held[-1] - measuring[-1] > 1500
-
-
 def disturbed(chair: Chair) -> bool:
     """No number, or one that the patient does not have: nothing in such light tells it from a pulse."""
     return any(
-        e["quality"] == "motion" or abs(e.get("spo2_pct", 98) - 98) > 3 or abs(e.get("pulse_bpm", 70) - 70) > 6
+        e["quality"] in ("motion", "ambient")
+        or abs(e.get("spo2_pct", 98) - 98) > 3
+        or abs(e.get("pulse_bpm", 70) - 70) > 6
         for e in during(chair, "vitals")
     )
 
@@ -103,6 +101,12 @@ TRACES: dict[str, Trace] = {
     "motion": quality("motion"),
     "tapping": disturbed,
     "flicker": disturbed,
+    "sunlight": lambda chair: quality("ambient")(chair) or quality("saturation")(chair),
+    # It reads the same afterwards; another finger in the probe is seen when it comes.
+    "dark skin": lambda chair: sum(e["quality"] != "good" for e in during(chair, "vitals")) >= 3,
+    "seat empty": seat("empty"),
+    "seat cable broken": seat("unknown"),
+    "battery low": told("battery_low"),
     "oximeter silent": told("oximeter"),
     "pressure chip silent": told("cuff_sensor_silent"),
     "bus stuck": lambda chair: told("oximeter")(chair) and told("cuff_sensor_silent")(chair),
@@ -115,12 +119,12 @@ TRACES: dict[str, Trace] = {
     "leak": cuff_fails("leak"),
     "kink": cuff_fails("kinked"),
     "pump dead": cuff_fails("no_rise"),
-    "pump runs on": told("cuff_not_deflating"),
-    "dump valve stuck shut": slow_to_empty,
+    "pump runs on": told("cuff_pump_runs_on"),
+    "dump valve stuck shut": told("cuff_dump_valve_stuck"),
     "dump valve stuck open": cuff_fails("no_rise"),
     "bleed valve blocked": cuff_fails("bleed_blocked"),
     "pressure sensor frozen": cuff_fails("sensor_frozen"),
-    "pressure drift": told("cuff_not_deflating"),
+    "pressure drift": told("cuff_zero_drift"),
     "power cut": lambda chair: chair.board.resets == [PWRON_RESET, PWRON_RESET] and rang("silence")(chair),
     "clock drift": quality("sensor_fault"),
     "brownouts": lambda chair: len(chair.board.resets) > 10,

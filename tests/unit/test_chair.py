@@ -500,6 +500,15 @@ def test_a_fault_that_comes_back_is_another_alarm() -> None:
     assert names[0] != names[2]
 
 
+def test_a_low_battery_is_one_alarm() -> None:
+    """Not a fault of the board beside it."""
+    story = watching()
+    story.status(faults=["battery_low"], battery_pct=15.0)
+    story.watched(8)
+    assert story.alarm("battery_low").present
+    assert not story.alarm("board_fault").shown
+
+
 def test_what_a_status_does_not_say_ends_nothing() -> None:
     """A status without faults, calibration or battery leaves those alarms."""
     story = Story()

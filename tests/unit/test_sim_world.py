@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from simulators import plan
 from simulators.world import artery
+from simulators.world.artery import TYPICAL
 from simulators.world.chair import ChairWorld, UnknownPin
 from simulators.world.finger import BROWN_SKIN, DARK_SKIN, EXTINCTION, LIGHT_SKIN, Finger, extinction, melanin
 from simulators.world.patient import Course, Patient
@@ -168,12 +169,12 @@ def test_artery_is_softest_when_unloaded_and_stiffer_stretched_than_it_is_soft_c
     """Compliance peaks at zero transmural pressure and falls off faster on the collapsed side."""
 
     def compliance(mmhg: float) -> float:
-        return artery.volume_ml(mmhg + 0.5) - artery.volume_ml(mmhg - 0.5)
+        return TYPICAL.volume_ml(mmhg + 0.5) - TYPICAL.volume_ml(mmhg - 0.5)
 
     assert compliance(0) > compliance(20) > compliance(60) > 0
     assert compliance(0) > compliance(-20) > compliance(-60) > 0
     assert compliance(-30) < compliance(30)
-    assert artery.volume_ml(-0.001) == pytest.approx(artery.volume_ml(0.001), rel=1e-3)
+    assert TYPICAL.volume_ml(-0.001) == pytest.approx(TYPICAL.volume_ml(0.001), rel=1e-3)
 
 
 def cuff_on(patient: Patient, size: str = "normal") -> Cuff:

@@ -34,9 +34,10 @@ from chair.cuff import Cuff  # noqa: E402 the clock comes first
 class Bench:
     """Valves and sensor in one; `broken` names what does not do as told."""
 
-    def __init__(self, sys_mmhg=120, dia_mmhg=80, pulse_bpm=72, broken=(), calibration=None, start_ticks=0):
+    def __init__(self, sys_mmhg=120, dia_mmhg=80, pulse_bpm=72, broken=(), calibration=None, start_ticks=0, size=1.0):
         self.sys_mmhg, self.dia_mmhg, self.pulse_bpm = sys_mmhg, dia_mmhg, pulse_bpm
         self.broken = set(broken)
+        self.size = size
         self.ticks = start_ticks
         self.mmhg = 0.0
         self.mmhg_max = 0.0
@@ -79,9 +80,12 @@ class Bench:
         if self.mmhg < 5:
             return 0.0
         wave = math.exp(-(((self._phase - 0.2) / 0.1) ** 2)) + 0.4 * math.exp(-(((self._phase - 0.45) / 0.13) ** 2))
-        mean = 0.45 * self.sys_mmhg + 0.55 * self.dia_mmhg
-        width = 0.6 * (self.sys_mmhg - mean) if self.mmhg > mean else 0.9 * (mean - self.dia_mmhg)
-        return 2.0 * wave * math.exp(-0.5 * ((self.mmhg - mean) / (1.4 * width)) ** 2)
+        return 0.7 * wave * (self._artery(self.sys_mmhg - self.mmhg) - self._artery(self.dia_mmhg - self.mmhg))
+
+    @staticmethod
+    def _artery(mmhg):
+        """Its volume: with these slopes the envelope has the ratios 0.50 and 0.75 at a pulse pressure of 40 mmHg."""
+        return math.exp(0.0868 * mmhg) if mmhg < 0 else 1 + 0.0868 / 0.0524 * (1 - math.exp(-0.0524 * mmhg))
 
     def _step(self, dt):
         broken = self.broken
@@ -99,7 +103,7 @@ class Bench:
             flow *= 30
         if "cuff_off" in broken:
             flow = -self.mmhg * 10 + (2 if self._pump else 0)
-        self.mmhg = max(0.0, self.mmhg + flow * dt)
+        self.mmhg = max(0.0, self.mmhg + flow / self.size * dt)
         self.mmhg_max = max(self.mmhg_max, self.mmhg)
         self._phase = (self._phase + dt * self.pulse_bpm / 60) % 1.0
 
@@ -146,6 +150,8 @@ class Bench:
             "held_ms_max": self.held_ms_max,
             "mmhg": self.mmhg,
             "state": self.cuff.state,
+            "fault": self.cuff.fault,
+            "dump_valve_stuck": self.cuff.dump_valve_stuck,
             "outputs": [self._pump, self._closed],
             "result": self.cuff.take_result(),
         }

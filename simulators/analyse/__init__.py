@@ -1,0 +1,1 @@
+"""Recordings of other instruments through the firmware's own oximetry and oscillometry."""

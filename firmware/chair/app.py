@@ -34,6 +34,7 @@ FIRMWARE = "0.1.0"
 
 _WATCHDOG_MS = const(5000)
 _WATCHDOG_MEASURING_MS = const(1000)  # until it bites, the pump of a board that hangs adds up to 15 mmHg to 280
+_MEASURING_BYTES = const(8192)
 _WAVEFORM_MS = const(30000)
 _BLIND_MS_MAX = const(60000)  # the longest that a cuff may excuse the oximeter
 
@@ -113,6 +114,8 @@ class App:
             if self._arm.measuring != measuring:
                 measuring = not measuring
                 self._board.start_watchdog(_WATCHDOG_MEASURING_MS if measuring else _WATCHDOG_MS)
+                # The estimate makes much garbage: collected early, it leaves the heap in larger pieces.
+                gc.threshold(_MEASURING_BYTES if measuring else -1)
             self._tell_faults()
             if self._memory.expires(self._annunciator.alone, self._clock.up_ms()):
                 self._annunciator.forget()
@@ -176,6 +179,7 @@ class App:
         return reading
 
     def _measured(self, result, now_ms):
+        gc.collect()  # a record of a measurement needs the largest pieces of all
         self._add(wire.CUFF, wire.cuff_body(now_ms, 0, result))
         self._alarm(self._annunciator.judge_cuff(result, now_ms))
 

@@ -10,11 +10,15 @@ _LAG_MIN = const(5)  # 300 /min
 _LAG_MAX = const(64)  # 23 /min
 _SLOW = const(16)  # from this lag on a pulse wave is known from half of its samples
 _NEAR = const(0.8)
+_LAGS_MAX = const(64)
 _DIP = const(0.2)  # before a wave repeats it is unlike itself; a drift is not
 _SCALE = const(1000)
 _SINE = const(0.15)  # the fastest hearts come closer, because the low pass takes their harmonics
 _FAST = const(8)
 _BLOCK = const(65)  # 2.6 s: longer than a beat at 25 /min
+
+
+_repeats = array("f", bytes(4 * _LAGS_MAX))  # by lag; kept, for a heap in pieces has no room for a list of floats
 
 
 class BandPass:
@@ -83,12 +87,14 @@ def repetition(x, n, lag_min=_LAG_MIN, lag_max=_LAG_MAX, near=_NEAR, slow=_SLOW)
     energy = 1
     for i in range(n):
         energy += x[i] * x[i]
-    r = []
-    for lag in range(lag_min - 1, min(lag_max, n // 2) + 2):
-        r.append(_likeness(x, n, lag, 1 if lag < slow else 2) / energy)
+    r = _repeats
+    lags = min(lag_max, n // 2) + 3 - lag_min
+    for i in range(lags):
+        lag = lag_min - 1 + i
+        r[i] = _likeness(x, n, lag, 1 if lag < slow else 2) / energy
     dip = 1.0
     peaks = []
-    for i in range(1, len(r) - 1):
+    for i in range(1, lags - 1):
         dip = min(dip, r[i - 1])
         if r[i - 1] < r[i] >= r[i + 1] and dip < _DIP:
             peaks.append(i)

@@ -78,7 +78,7 @@ def steps(x, end, count, stride, into):
 
 
 def repetition(x, n, lag_min=_LAG_MIN, lag_max=_LAG_MAX, near=_NEAR, slow=_SLOW):
-    """(period in samples, autocorrelation there) of the integers x[:n]; (0, 0.0) when nothing repeats.
+    """(period in samples, autocorrelation there) of the integers x[:n]; (0.0, 0.0) when nothing repeats.
 
     It is the shortest lag nearly as good as the best: the shortest, because two periods repeat as well as one; nearly,
     because a dicrotic wave repeats less well. Where several periods fit, the peak of the last of them divided by their
@@ -99,19 +99,19 @@ def repetition(x, n, lag_min=_LAG_MIN, lag_max=_LAG_MAX, near=_NEAR, slow=_SLOW)
         if r[i - 1] < r[i] >= r[i + 1] and dip < _DIP:
             peaks.append(i)
     best = near * max([r[i] for i in peaks] + [0.0])
-    period = found = 0
+    period = found = 0.0
     periods = 1
     for i in peaks:
         if r[i] < best or r[i] <= 0:
             continue
         # The vertex of the parabola through the peak and its neighbours.
-        lag = lag_min - 1 + i + 0.5 * (r[i - 1] - r[i + 1]) / (r[i - 1] - 2 * r[i] + r[i + 1])
+        peak = lag_min - 1 + i + 0.5 * (r[i - 1] - r[i + 1]) / (r[i - 1] - 2 * r[i] + r[i + 1])
         if not period:
-            period = lag
+            period = peak
             found = r[i]
-        elif round(lag / period) == periods + 1 and abs(lag / (periods + 1) / period - 1) < 0.1:
+        elif round(peak / period) == periods + 1 and abs(peak / (periods + 1) / period - 1) < 0.1:
             periods += 1
-            period = lag / periods
+            period = peak / periods
     return period, min(found, 1.0)
 
 

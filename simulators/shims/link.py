@@ -30,7 +30,8 @@ _tx = open(int(_fds[1]), "wb")
 _now_us = 0
 _horizon_us = 0
 _timer_us = _NEVER_US  # when the next timer is due; never inside a callback, which no other may interrupt
-_waiting = b""
+_waiting = bytearray(1024)  # frames that nobody answers; kept, for the program's heap may be in pieces
+_waiting_bytes = 0
 timers = []
 sockets = {}
 inputs = {}  # levels of the input lines that were read once; the conductor tells when one changes
@@ -38,25 +39,35 @@ _in_callback = False
 
 
 def send(kind, payload=b""):
-    global _waiting, _horizon_us
+    global _horizon_us
     frame = struct.pack(_HEAD, kind[0], len(payload), now_us()) + payload
     if live:
         _write(frame)
         return
-    _waiting += frame
+    _hold(frame)
     if kind in b"osc":
         _horizon_us = 0  # the peer may answer
+
+
+def _hold(frame):
+    global _waiting_bytes
+    size = len(frame)
+    if _waiting_bytes + size > len(_waiting):
+        flush()
+    if size > len(_waiting):
+        _write(frame)
+        return
+    _waiting[_waiting_bytes : _waiting_bytes + size] = frame
+    _waiting_bytes += size
 
 
 def ask(kind, payload=b"", expected=0):
     """Send a frame, return (status, payload) of its answer; takes over the time in virtual mode. `expected`: bytes of
     the answer where they are known, which saves a read."""
-    global _now_us, _waiting, _horizon_us
+    global _now_us, _horizon_us
     frame = struct.pack(_HEAD, kind[0], len(payload), now_us()) + payload
-    if _waiting:
-        frame = _waiting + frame
-        _waiting = b""
-    _write(frame)
+    _hold(frame)
+    flush()
     answer = _rx.read(_ANSWER_BYTES + expected)
     if not answer or len(answer) < _ANSWER_BYTES:
         raise SystemExit("the conductor is gone")
@@ -78,10 +89,10 @@ def _write(frame):
 
 def flush():
     """Send what still waits."""
-    global _waiting
-    if _waiting:
-        _write(_waiting)
-        _waiting = b""
+    global _waiting_bytes
+    if _waiting_bytes:
+        _write(memoryview(_waiting)[:_waiting_bytes])
+        _waiting_bytes = 0
 
 
 def halt(why):

@@ -2,11 +2,15 @@
 
 import json
 import random
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from chair_board import Chair, topic
+from unix_port import FIRMWARE
+
+from gateway import wire
 
 HEAP_BYTES = 256 * 1024  # the unix port's objects are twice as large as the board's
 
@@ -315,3 +319,41 @@ def test_it_runs_in_a_small_heap_through_an_outage_and_a_measurement(tmp_path: P
     assert chair.all("status")[-1]["dropped"] == 0
     assert chair.board.resets == [1]
     chair.board.stop()
+
+
+def test_the_pleth_travels_on_request(tmp_path: Path) -> None:
+    """For half a minute after a command, one second of it in each message, and no longer; nothing of it is a record."""
+    chair = Chair(tmp_path)
+    chair.gateway = True
+    chair.run(12)
+    assert not chair.all("waveform")
+    chair.command("waveform", "w-1")
+    chair.run(40)
+    seconds = [wire.decode(json.dumps(each).encode(), wire.Waveform) for each in chair.all("waveform")]
+    assert 28 <= len(seconds) <= 31
+    assert all(each.rate_hz == len(each.ir) == 25 for each in seconds)
+    assert max(max(each.ir) for each in seconds) > 100
+    assert all("seq" not in each for each in chair.all("waveform"))
+    chair.board.stop()
+
+
+def test_no_measurement_begins_during_a_handshake(tmp_path: Path) -> None:
+    """A handshake stops the program for seconds: an order meanwhile is answered with busy, and the schedule waits."""
+    copy = tmp_path / "firmware"
+    shutil.copytree(FIRMWARE, copy)
+    link = copy / "chair" / "link.py"
+    text = link.read_text()
+    old = "        return self._tls is not None and self._tls.busy\n"
+    assert old in text
+    link.write_text(text.replace(old, "        return self._clock.up_ms() < 20000\n"))
+    chair = Chair(tmp_path, firmware_dir=copy)
+    chair.gateway = True
+    chair.annunciate |= {"cuff_interval_s": 300, "cuff_next_s": 0}
+    chair.run(10)
+    chair.command("measure", "m-1")
+    chair.run(5)
+    assert chair.all("reply")[-1] == chair.all("reply")[-1] | {"result": "refused", "reason": "busy"}
+    assert not chair.pumped()
+    chair.run(15)
+    assert chair.pumped()
+    chair.board.kill()

@@ -54,7 +54,7 @@ def test_a_quiet_second_costs_few_questions(bench: Bench) -> None:
 def test_a_board_with_little_memory_does_the_same(tmp_path: Path) -> None:
     """256 KB serve, in which the unix port also compiles the sources that a board has compiled already."""
     world = ChairWorld(Patient())
-    board = SimBoard("cb-0000b2", world, tmp_path / "flash", heap_bytes=256 * 1024)
+    board = SimBoard("cb-0000b2", world, tmp_path / "flash", heap_bytes=288 * 1024)
     board.start()
     board.run_for(40)
     board.stop()

@@ -12,7 +12,7 @@ from unix_port import FIRMWARE
 
 from gateway import wire
 
-HEAP_BYTES = 256 * 1024  # the unix port's objects are twice as large as the board's
+HEAP_BYTES = 288 * 1024  # objects are twice as large here as on the board; 256 KB do not hold it reliably
 
 
 def test_it_measures_a_patient_once_a_second(tmp_path: Path) -> None:

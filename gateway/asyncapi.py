@@ -179,7 +179,7 @@ def page() -> str:
     lines = [
         "# The contract on the wire",
         "",
-        "Written by `python -m gateway.asyncapi` from the types in `gateway/wire.py`, as is",
+        "Written by `python -m gateway.asyncapi` from the types in `gateway/wire/`, as is",
         "[asyncapi.json](asyncapi.json) (AsyncAPI 3.0) for machines. MQTT 3.1.1, JSON, UTF-8; what a board sends",
         f"or receives has at most {wire.BOARD_BYTES_MAX} bytes, a `state` at most {wire.STATE_BYTES_MAX}.",
         "",

@@ -1,4 +1,4 @@
-"""Encodes what the board says and decodes what it is told: the board's half of `gateway/wire.py`.
+"""Encodes what the board says and decodes what it is told: the board's half of `gateway/wire/`.
 
 A record (vitals, cuff, event) is stored as its *body*, the JSON from `"up_ms"` on, which never changes; `record`
 puts the head before it at each sending, because `base` and `late` do change. A value outside the contract's range

@@ -8,13 +8,12 @@ broker, in virtual time and in a replay. A batch is ordered: alarm, annunciate, 
 
 import traceback
 from collections.abc import Mapping
-from typing import TypeVar
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from gateway import wire
-from gateway.core import chair, device, ranges, recovery, rows, staff, views
+from gateway.core import chair, device, ranges, rows, staff
 from gateway.core.chair_state import (
     AlarmChanged,
     Answered,
@@ -32,19 +31,14 @@ from gateway.core.chair_state import (
     VitalsRead,
 )
 from gateway.core.device import Device
-from gateway.core.outputs import Health, Output, Publish, RecordId, Refusal
+from gateway.core.outputs import Health, Output, Publish, RecordId, Refusal, Snapshot
 from gateway.core.protocol import Protocol
 from gateway.core.session import Session
+from gateway.restoring import Keeper
+from gateway.telling import SNAPSHOT_MS, Teller, command
 
 SECOND_MS = 1_000
-STATE_MS_MEAN = 900
-STATE_AHEAD_MS_MAX = 2_700
-"""Vitals come each second, and after a stall of the radio two or three at once: each is shown when it comes, and of
-a flood one in 0.9 s."""
-STATE_MS_MAX = 1_500
-SNAPSHOT_MS = 2_000
 GATEWAY_ROW_MS = 10_000
-COMMAND_VALID_MS = 5_000
 READS: dict[type[wire.Record], type[VitalsRead] | type[CuffRead] | type[Happened]] = {
     wire.Vitals: VitalsRead,
     wire.Cuff: CuffRead,
@@ -52,19 +46,6 @@ READS: dict[type[wire.Record], type[VitalsRead] | type[CuffRead] | type[Happened
 }
 HEARD = {leaf: kind for leaf, kind in wire.BOARD_TOPICS.items() if kind is not wire.Waveform}
 """Topics of boards that are judged and kept; a waveform is for whoever looks."""
-S = TypeVar("S", bound=Struct)
-
-
-class Due(Struct):
-    """When each chair was last told and kept."""
-
-    state_mono_ms: int = 0
-    vitals_mono_ms: int = 0
-    """Up to when the states that vitals caused have used their share of one in STATE_MS_MEAN."""
-    annunciate_mono_ms: int = 0
-    beat: int = 0
-    ack_mono_ms: int = 0
-    snapshot_mono_ms: int = 0
 
 
 class Engine:
@@ -87,23 +68,20 @@ class Engine:
         `snapshots` and `have` (board, boot: durable ranges) are the journal's; a snapshot that cannot be read is left
         out and counted as refused: monitoring begins without it. `host_boot` names this run of the computer, and so the
         monotonic clock of `now_ms`."""
-        self.site, self.run, self.protocols, self.host_boot = site, run, protocols, host_boot
+        self.site, self.run, self.protocols = site, run, protocols
         self.chair_of = {board: name for name, board in chairs.items()}
         self.board_of = dict(chairs)
         self.refused: dict[str, int] = {}
         self.received = self.duplicates = 0
-        # Spread, so that no tick has to write all chairs down.
-        self.due = {
-            name: Due(snapshot_mono_ms=now_ms - SNAPSHOT_MS + SNAPSHOT_MS * number // len(chairs))
-            for number, name in enumerate(chairs)
-        }
+        self.tell = Teller(site, run, protocols, chairs, now_ms)
+        self.keep = Keeper(protocols, host_boot, self._count)
         self.heartbeat_mono_ms = self.gateway_row_mono_ms = 0
         self.health = Health()
         self.chairs: dict[str, ChairState] = {}
         self.devices: dict[str, Device] = {}
         for name, board in chairs.items():
-            self.chairs[name] = self._chair_from(snapshots.get(f"chair/{name}"), now_ms, utc_ms)
-            known = self._device_from(snapshots.get(f"device/{board}"), now_ms, utc_ms)
+            self.chairs[name] = self.keep.chair_from(snapshots.get(f"chair/{name}"), now_ms, utc_ms)
+            known = self.keep.device_from(snapshots.get(f"device/{board}"), now_ms, utc_ms)
             durable = {boot: tuple(runs) for boot, runs in have.get(board, {}).items()}
             self.devices[board] = replace(known, accepted=durable, durable=dict(durable))
 
@@ -125,12 +103,9 @@ class Engine:
     def connected(self, now_ms: int, utc_ms: int) -> list[Output]:
         """Everything retained, again: the broker may have forgotten it."""
         outputs: list[Output] = [self._heartbeat(now_ms, utc_ms)]
-        for number, name in enumerate(self.chairs):
+        for name in self.chairs:
             outputs += [self._annunciate(name, now_ms), self._state(name, now_ms)]
-            # The next ones are spread over the second: a thousand at once would hold up what is urgent.
-            ahead_ms = SECOND_MS * number // len(self.chairs)
-            self.due[name].annunciate_mono_ms -= ahead_ms
-            self.due[name].ack_mono_ms = now_ms - ahead_ms
+        self.tell.spread(now_ms)
         return outputs
 
     def message(self, topic: str, payload: bytes, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
@@ -253,10 +228,8 @@ class Engine:
         before = self.chairs[name].session
         outputs = self._step(name, read, now_ms, utc_ms)
         shown = isinstance(read, CuffRead)
-        due = self.due[name]
-        if isinstance(read, VitalsRead) and live and due.vitals_mono_ms - now_ms <= STATE_AHEAD_MS_MAX - STATE_MS_MEAN:
-            due.vitals_mono_ms = max(due.vitals_mono_ms, now_ms) + STATE_MS_MEAN
-            shown = True
+        if isinstance(read, VitalsRead) and live:
+            shown = self.tell.may_show_vitals(name, now_ms)
         if outputs:
             return outputs
         if isinstance(read, CuffRead):
@@ -302,7 +275,7 @@ class Engine:
                 case SessionMarked():
                     written.append(rows.of_mark(decision, board, name, utc_ms))
                 case Ordered():
-                    commands += self._command(board, decision, now_ms)
+                    commands += command(board, decision, self.devices[board], now_ms)
                 case Answered():
                     topic = wire.chair_topic(self.site, name, "done")
                     answers.append(Publish(topic=topic, message=decision.done, qos=1, durable=True))
@@ -316,67 +289,20 @@ class Engine:
             self._state(name, now_ms),
         ]
 
-    def _command(self, board: str, order: Ordered, now_ms: int) -> list[Output]:
-        """A command that is only good for seconds of the board's own clock: it cannot move a pump later."""
-        now = self.devices[board]
-        if now.time_map is None or not now.online(now_ms):
-            return []
-        cmd = wire.Cmd(
-            id=order.id,
-            kind=order.kind,
-            session=order.session,
-            boot=now.time_map.boot,
-            valid_until_up_ms=max(0, now_ms - now.time_map.offset_mono_ms) + COMMAND_VALID_MS,
-        )
-        return [Publish(topic=wire.device_topic(board, "cmd"), message=cmd, qos=1)]
-
     def _due(self, name: str, now_ms: int, utc_ms: int) -> list[Output]:
+        board, last_kept_ms = self.board_of[name], self.tell.due[name].snapshot_mono_ms
         outputs: list[Output] = []
-        due = self.due[name]
-        if now_ms - due.annunciate_mono_ms >= SECOND_MS:
-            outputs.append(self._annunciate(name, now_ms))
-        if now_ms - due.ack_mono_ms >= SECOND_MS:
-            due.ack_mono_ms = now_ms
-            outputs += self._ack(self.board_of[name], now_ms)
-        if now_ms - due.state_mono_ms >= STATE_MS_MAX:
-            outputs.append(self._state(name, now_ms))
-        if now_ms - due.snapshot_mono_ms >= SNAPSHOT_MS:
-            outputs.append(self._kept(name, now_ms, utc_ms))
-            outputs.append(self._kept_device(self.board_of[name], now_ms, utc_ms))
+        outputs += self.tell.due_again(name, board, self.chairs[name], self.devices[board], now_ms)
+        if now_ms - last_kept_ms >= SNAPSHOT_MS:
+            outputs += [self._kept(name, now_ms, utc_ms), self._kept_device(board, now_ms, utc_ms)]
         return outputs
 
     def _annunciate(self, name: str, now_ms: int) -> Publish:
-        due = self.due[name]
-        due.annunciate_mono_ms = now_ms
-        # A board takes a beat that does not rise for a repeat, and there may be two in one millisecond.
-        due.beat = max(now_ms, due.beat + 1)
-        protocol = chair.protocol_of(self.protocols, self.chairs[name])
-        message = views.annunciate(protocol, self.chairs[name], run=self.run, beat=due.beat, now_ms=now_ms)
-        topic = wire.device_topic(self.board_of[name], "annunciate")
-        return Publish(topic=topic, message=message, qos=1, retain=True)
+        return self.tell.annunciate(name, self.board_of[name], self.chairs[name], now_ms)
 
     def _state(self, name: str, now_ms: int) -> Publish:
-        self.due[name].state_mono_ms = now_ms
         board = self.board_of[name]
-        message = views.state(
-            chair.protocol_of(self.protocols, self.chairs[name]),
-            self.chairs[name],
-            self.devices[board],
-            run=self.run,
-            site=self.site,
-            name=name,
-            board=board,
-            now_ms=now_ms,
-        )
-        return Publish(topic=wire.chair_topic(self.site, name, "state"), message=message, retain=True)
-
-    def _ack(self, board: str, now_ms: int) -> list[Output]:
-        now = self.devices[board]
-        if not now.online(now_ms) or not now.boot:
-            return []
-        upto, have = ranges.covered(now.durable.get(now.boot, ()), now.base, device.HAVE_MAX)
-        message = wire.Ack(boot=now.boot, run=self.run, upto=upto, have=list(have))
-        return [Publish(topic=wire.device_topic(board, "ack"), message=message)]
+        return self.tell.state(name, board, self.chairs[name], self.devices[board], now_ms)
 
     def _heartbeat(self, now_ms: int, utc_ms: int) -> Publish:
         message = wire.Heartbeat(
@@ -412,42 +338,12 @@ class Engine:
     def _foreign(self, topic: str, foreign: bool) -> list[Output]:
         return [Publish(topic=topic, message=None, retain=True)] if foreign else []
 
-    def _kept(self, name: str, now_ms: int, utc_ms: int) -> Output:
-        self.due[name].snapshot_mono_ms = now_ms
-        return recovery.snapshot(f"chair/{name}", self.chairs[name], now_ms, utc_ms, self.host_boot)
+    def _kept(self, name: str, now_ms: int, utc_ms: int) -> Snapshot:
+        self.tell.due[name].snapshot_mono_ms = now_ms
+        return self.keep.chair(name, self.chairs[name], now_ms, utc_ms)
 
-    def _kept_device(self, board: str, now_ms: int, utc_ms: int) -> Output:
-        # What was accepted is only as good as what is durable: the journal's ranges are read back instead.
-        kept = replace(self.devices[board], accepted={}, durable={})
-        return recovery.snapshot(f"device/{board}", kept, now_ms, utc_ms, self.host_boot)
-
-    # ---- after a restart ----------------------------------------------------------------------------------
-
-    def _chair_from(self, body: bytes | None, now_ms: int, utc_ms: int) -> ChairState:
-        idle = next(iter(self.protocols))
-        state, was_off = self._restored(body, ChairState, now_ms, utc_ms)
-        if state is not None and state.session is not None and state.session.protocol not in self.protocols:
-            self._count("snapshot")
-            state = None
-        if state is None:
-            return ChairState(idle_protocol=idle)
-        state = chair.fitted(self.protocols, replace(state, idle_protocol=idle))
-        return chair.resumed(state) if was_off else state
-
-    def _device_from(self, body: bytes | None, now_ms: int, utc_ms: int) -> Device:
-        known, was_off = self._restored(body, Device, now_ms, utc_ms)
-        if known is None:
-            return Device()
-        return replace(known, time_map=None, heard_mono_ms=None) if was_off else known
-
-    def _restored(self, body: bytes | None, kind: type[S], now_ms: int, utc_ms: int) -> tuple[S | None, bool]:
-        if body is None:
-            return None, False
-        try:
-            return recovery.restored(body, kind, now_ms, utc_ms, self.host_boot)
-        except recovery.UNREADABLE:
-            self._count("snapshot")
-            return None, False
+    def _kept_device(self, board: str, now_ms: int, utc_ms: int) -> Snapshot:
+        return self.keep.device(board, self.devices[board], now_ms, utc_ms)
 
     def _count(self, kind: str) -> None:
         self.refused[kind] = self.refused.get(kind, 0) + 1

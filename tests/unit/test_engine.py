@@ -138,12 +138,12 @@ def test_a_bad_message_is_counted_and_changes_nothing_else(what: str) -> None:
     story.starts()
     story.watched(3)
     engine = story.engine
-    before = deepcopy((engine.chairs, engine.devices, engine.due, engine.duplicates))
+    before = deepcopy((engine.chairs, engine.devices, engine.tell.due, engine.duplicates))
     topic, payload, kind = BAD[what]
     outputs = story.raw(topic, payload)
     assert refusals(outputs) == [kind]
     assert len(outputs) == 1
-    assert (engine.chairs, engine.devices, engine.due, engine.duplicates) == before
+    assert (engine.chairs, engine.devices, engine.tell.due, engine.duplicates) == before
     assert engine.refused == {kind: 1}
     story.passes(1)
     assert only(wire.State, story.vitals(spo2_pct=84.0)).level == "high"

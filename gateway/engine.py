@@ -32,7 +32,7 @@ from gateway.core.chair_state import (
 )
 from gateway.core.device import Device
 from gateway.core.outputs import Health, Output, Publish, RecordId, Refusal, Snapshot
-from gateway.core.protocol import Protocol
+from gateway.core.protocol import RANK, Protocol
 from gateway.core.session import Session
 from gateway.restoring import Keeper
 from gateway.telling import SNAPSHOT_MS, Teller, command
@@ -221,6 +221,8 @@ class Engine:
             raise
         if self.devices[board].boot != before.boot:
             outputs.append(self._kept_device(board, now_ms, utc_ms))
+        if taken.live:
+            row.fields["rank"] = float(RANK[chair.level(self.chairs[name])])
         return [*outputs, row]
 
     def _taken_in(self, name: str, read: Happening, live: bool, now_ms: int, utc_ms: int) -> list[Output]:

@@ -72,6 +72,7 @@ def transition(
         unit=change.rule.unit if shown and change.rule.unit else UNSET,
         sensor_delay_ms=max(0, sample.delay_ms) if sample else UNSET,
         condition_delay_ms=max(0, change.at_mono_ms - change.after.began_mono_ms) if change.what == "raised" else UNSET,
+        lasted_ms=max(0, change.at_mono_ms - change.before.raised_mono_ms) if change.before.shown else UNSET,
     )
 
 
@@ -84,7 +85,7 @@ def of_transition(message: wire.AlarmTransition) -> Row:
         "session": message.session,
         "rank": float(RANK[message.level]),
     }
-    for name in ("value", "limit", "sensor_delay_ms", "condition_delay_ms"):
+    for name in ("value", "limit", "sensor_delay_ms", "condition_delay_ms", "lasted_ms"):
         if (value := getattr(message, name)) is not UNSET:
             fields[name] = float(value)
     if message.who is not UNSET:

@@ -126,6 +126,8 @@ class AlarmTransition(GatewayMessage, kw_only=True):
     """Sensor to gateway, of the reading that made the change."""
     condition_delay_ms: Count | UnsetType = UNSET
     """First reading over the limit to the condition."""
+    lasted_ms: Count | UnsetType = UNSET
+    """From its raise to this change."""
 
 
 class Heartbeat(GatewayMessage, kw_only=True):

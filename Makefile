@@ -31,6 +31,7 @@ check: .venv/.develops  ## Style, types, generated files, firmware for the ESP32
 	$(BIN)/python scripts/check_firmware.py
 	$(BIN)/chairside bench pins --check
 	$(BIN)/python -m gateway.asyncapi --check
+	$(BIN)/python -m gateway.protocol_reference --check
 	$(BIN)/python -m grafana.build --check
 	$(BIN)/python -m simulators.clinic.schema --check
 	$(BIN)/python -m hardware.reference --check

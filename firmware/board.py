@@ -6,6 +6,7 @@ valve open. Nobody else may touch these three lines.
 
 import machine
 from machine import PWM, Pin
+from micropython import const, kbd_intr
 
 try:
     from chair import pins
@@ -16,8 +17,9 @@ except Exception:
         machine.reset()
     raise
 
-_BLEED_HZ = 1000
-_OPEN = 65535
+_BLEED_HZ = const(1000)
+_OPEN = const(65535)
+_CTRL_C = const(3)
 
 _pump = Pin(pins.PUMP, Pin.OUT, value=0)
 _dump = Pin(pins.DUMP_VALVE, Pin.OUT, value=0)
@@ -84,6 +86,10 @@ class Board:
     def buttons(self):
         """(acknowledge, call): whether each is pressed."""
         return not self._acknowledge.value(), not self._call.value()
+
+    def heed_ctrl_c(self, heed):
+        """Whether Ctrl-C on the USB line stops the program."""
+        kbd_intr(_CTRL_C if heed else -1)
 
     def seat_lines(self):
         """(occupied, empty): whether each contact of the seat is closed."""

@@ -18,9 +18,9 @@ import time
 import slots
 # isort: on
 
-_LOAD_MS = 30000  # a board compiles its files for some seconds
+_LOAD_MS = 30000  # a board whose flash holds text compiles it for some seconds
 _CONSOLE_MS = 3600000  # somebody works at the console
-# While the program is loaded: what compiling leaves behind is collected before the next file settles among it.
+# While the program is loaded: what that leaves behind is collected before the next file settles among it.
 _LOAD_BYTES = 8192
 
 

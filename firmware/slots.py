@@ -26,10 +26,11 @@ import os
 import sys
 
 from chair import store
+from micropython import const
 
-FLASHED = "flashed"
+_FLASHED = const("flashed")
 SECURITY = 1  # counter of the flashed files; to be raised when an update older than these must never run again
-BAD_MAX = 3
+_BAD_MAX = const(3)
 
 life = None  # of this start, once it has begun
 
@@ -42,7 +43,7 @@ def begin(cause):
 
 def enter():
     """From now on `chair` and `drivers` are those of the chosen slot; what the base has loaded of `chair` stays."""
-    if life.slot != FLASHED:
+    if life.slot != _FLASHED:
         sys.modules.pop("chair")
         sys.path.insert(0, life.slot)
 
@@ -76,9 +77,9 @@ class Life:
             confirmed = ""  # the board was flashed anew
         self.boots = kept["boots"]
         self.trial = bool(trial)
-        self.slot = (trial["slot"] if trial else confirmed) or FLASHED
+        self.slot = (trial["slot"] if trial else confirmed) or _FLASHED
         self.security = floor
-        self.safe_mode = not trial and kept.get("bad", 0) >= BAD_MAX
+        self.safe_mode = not trial and kept.get("bad", 0) >= _BAD_MAX
         self.updating = updating and not trial and not self.safe_mode
         self.undone = kept.get("undone", "")
 

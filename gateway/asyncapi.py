@@ -41,7 +41,11 @@ class Channel(Struct, frozen=True):
             return wire.device_topic("{device}", self.leaf)
         if self.scope == "chair":
             return wire.chair_topic("{site}", "{chair}", self.leaf)
-        return wire.gateway_topic("{site}")
+        return wire.gateway_topic("{site}", self.leaf.removeprefix("gateway").removeprefix("/"))
+
+    @property
+    def key(self) -> str:
+        return f"{self.scope}.{self.leaf.replace('/', '.')}"
 
 
 KEPT = True  # by the broker, for whoever subscribes later
@@ -60,7 +64,12 @@ CHANNELS = (
     Channel("screen", "chair", "do", wire.Do, 1, False, "A staff action, repeated until it is answered."),
     Channel("gateway", "chair", "done", wire.Done, 1, False, "The answer to a staff action."),
     Channel("gateway", "site", "gateway", wire.Heartbeat, 1, KEPT, "Heartbeat each second, and last will."),
+    Channel("gateway", "site", "gateway/alarm", wire.AlarmTransition, 1, False, "An alarm of the site; no chair."),
+    Channel("screen", "site", "gateway/do", wire.Do, 1, False, "Acknowledge or pause alarms of the site."),
+    Channel("gateway", "site", "gateway/done", wire.Done, 1, False, "The answer to it."),
 )
+MESSAGES = {one.message: one for one in reversed(CHANNELS)}
+"""Each message with the first channel that carries it."""
 
 _BOOT = "0f1e2d3c4b5a6978"
 _RUN = "r-20260301-0800"
@@ -139,8 +148,8 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {f"{one.scope}.{one.leaf}": _channel(one) for one in CHANNELS},
-        "operations": {f"{one.scope}.{one.leaf}": _operation(one) for one in CHANNELS},
+        "channels": {one.key: _channel(one) for one in CHANNELS},
+        "operations": {one.key: _operation(one) for one in CHANNELS},
         "components": {
             "messages": {
                 one.message.__name__: {
@@ -149,6 +158,7 @@ def document() -> dict[str, Any]:
                     "examples": [{"payload": examples[one.message]}],
                 }
                 for one, reference in zip(CHANNELS, references, strict=True)
+                if MESSAGES[one.message] is one
             },
             "schemas": schemas,
         },
@@ -168,7 +178,7 @@ def _channel(one: Channel) -> dict[str, Any]:
 def _operation(one: Channel) -> dict[str, Any]:
     return {
         "action": "send" if one.sender == "gateway" else "receive",
-        "channel": {"$ref": f"#/channels/{one.scope}.{one.leaf}"},
+        "channel": {"$ref": f"#/channels/{one.key}"},
         "bindings": {"mqtt": {"qos": one.qos, "retain": one.retain, "bindingVersion": "0.2.0"}},
     }
 
@@ -198,6 +208,8 @@ def page() -> str:
     shown: set[str] = set()
     for one in CHANNELS:
         name = one.message.__name__
+        if MESSAGES[one.message] is not one:
+            continue
         example = json.dumps(msgspec.to_builtins(examples[one.message]), ensure_ascii=False)
         lines += [
             "",

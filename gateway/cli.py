@@ -3,16 +3,16 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 from rich.console import Console
-from rich.table import Table
 
-from gateway.config import Config, ConfigError, load
+from gateway import upkeep_cli
 from gateway.log import start_log
+from gateway.refusals import ConfigFile, fail, loaded_from, refuse
 
-ConfigFile = Annotated[Path, typer.Option("--config", help="The configuration, see gateway/gateway.example.toml.")]
 PARTS = {
     # name: module that has a Typer `app`, what it is for
     "sim": ("simulators.cli", "Simulated boards and a simulated bench."),
@@ -37,12 +37,12 @@ def gateway(config: ConfigFile = Path("gateway.toml")) -> None:
     """
     from gateway import service  # noqa: PLC0415 - each command loads only what it needs
 
-    loaded = _loaded(config)
+    loaded = loaded_from(config)
     start_log()
     try:
         service.run(loaded)
     except service.CannotStart as error:
-        _refuse(str(error))
+        refuse(str(error))
 
 
 @app.command()
@@ -57,11 +57,11 @@ def web(
     from gateway import service  # noqa: PLC0415
     from gateway.web.app import CannotServe, run  # noqa: PLC0415
 
-    loaded = _loaded(config)
+    loaded = loaded_from(config)
     start_log()
     try:
         run(
-            loaded.mqtt.url,
+            replace(loaded.mqtt, certificate=loaded.web.mqtt_certificate, key=loaded.web.mqtt_key),
             loaded.site.name,
             loaded.web.host,
             port or loaded.web.port,
@@ -69,9 +69,9 @@ def web(
             protocols=service.protocols_of(loaded),
         )
     except service.CannotStart as error:
-        _refuse(str(error))
+        refuse(str(error))
     except CannotServe as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -90,7 +90,7 @@ def demo(
     try:
         from simulators.demo.run import demo as tell  # noqa: PLC0415
     except ImportError as error:
-        _fail(_without(error))
+        fail(_without(error))
     raise typer.Exit(tell(seconds=seconds, broker_url=broker_url, port=port, influx_url=influx_url))
 
 
@@ -114,93 +114,94 @@ def fleet(
         from simulators.fleet import run as load  # noqa: PLC0415
         from simulators.fleet import site  # noqa: PLC0415
     except ImportError as error:
-        _fail(_without(error))
+        fail(_without(error))
     url = broker or "mqtt://127.0.0.1:1883"
     try:
         site.address(url)
     except ValueError as error:
-        _refuse(f"--broker: {error}")
+        refuse(f"--broker: {error}")
     if write_config is None:
         raise typer.Exit(load.fleet(load.Load(chairs, rate, seconds, alarms), broker, json_file))
     try:
         site.write_config(write_config, chairs, url)
     except OSError as error:
-        _refuse(f"--write-config: {error}")
+        refuse(f"--write-config: {error}")
     typer.echo(f"{write_config} is written; run: chairside gateway --config {write_config}")
 
 
 @app.command()
 def replay(
-    source: Annotated[Path, typer.Argument(help="A CSV with time_s and values, or the .jsonl of `sim record`.")],
-    protocol: Annotated[str, typer.Option(help="Which protocol judges.")] = "iv-ketamine",
+    source: Annotated[Path, typer.Argument(help="A CSV with time_s and values, a journal, or `sim record`'s .jsonl.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="Which protocol judges; without it the session's own, or iv-ketamine.")
+    ] = None,
     compare: Annotated[str | None, typer.Option(help="Another protocol, to set beside it.")] = None,
     limits: Annotated[Path | None, typer.Option(help="A clinic's own values (TOML), put over --protocol's.")] = None,
-    cadence_s: Annotated[float | None, typer.Option(help="How far rows are apart, 1 to 300 s.")] = None,
+    cadence_s: Annotated[float | None, typer.Option(help="How far values of a CSV are apart, 1 to 300 s.")] = None,
+    session: Annotated[str, typer.Option(help="Which session of a journal.")] = "",
+    chair: Annotated[str, typer.Option(help="Which chair of a journal.")] = "",
+    from_: Annotated[str, typer.Option("--from", help="From when: 14:05, or an ISO time; local, or UTC with Z.")] = "",
+    to: Annotated[str, typer.Option(help="Until when.")] = "",
+    svg: Annotated[Path | None, typer.Option(help="Draw values, limits and alarms into this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
 ) -> None:
     """Ask what alarms a recording would have raised, how many an hour, and for how long.
 
     Example: chairside replay night.csv --protocol iv-ketamine --limits clinic.toml
     """
-    from gateway import protocols as files  # noqa: PLC0415
-    from gateway.replay import play, recording, report  # noqa: PLC0415
+    from gateway.protocols import ProtocolError  # noqa: PLC0415
+    from gateway.replay import command  # noqa: PLC0415
+    from gateway.replay.recording import RecordingError  # noqa: PLC0415
+    from gateway.replay.source import Part, Undecided  # noqa: PLC0415
 
-    known = sorted(path.stem for path in files.FOLDER.glob("*.toml"))
+    part = Part(chair=chair, session=session, from_=from_, to=to)
     try:
-        wanted = [(protocol, limits)] + ([(compare, None)] if compare else [])
-        for name, _ in wanted:
-            if name not in known:
-                _refuse(f"no protocol {name!r}; there are {', '.join(known)}")
-        rules = [files.load(files.FOLDER / f"{name}.toml", changed) for name, changed in wanted]
-        recorded = recording.read(source, cadence_s)
-    except (files.ProtocolError, recording.RecordingError) as error:
-        _refuse(str(error))
-    results = [play.play(recorded, each) for each in rules]
-    (report.write_json if as_json else report.text)(Console(), results)
+        command.replay(
+            source, protocol=protocol, compare=compare, limits=limits, cadence_s=cadence_s, part=part, svg=svg,
+            as_json=as_json,
+        )  # fmt: skip
+    except Undecided as error:
+        command.stays(Console(stderr=True), error.stays)
+        refuse(str(error))
+    except (ProtocolError, RecordingError) as error:
+        refuse(str(error))
 
 
 @app.command()
-def check_config(config: ConfigFile = Path("gateway.toml")) -> None:
-    """Read the configuration and the protocols, and show what they say.
+def explain(
+    alarm: Annotated[str | None, typer.Argument(metavar="[ALARM_ID]", help="An alarm's id.")] = None,
+    chair: Annotated[str, typer.Option(help="Without an id: which chair.")] = "",
+    at: Annotated[str, typer.Option(help="Without an id: when; 14:05 or an ISO time; local, or UTC with Z.")] = "",
+    rule: Annotated[str, typer.Option(help="Without an id: only this rule.")] = "",
+    journal: Annotated[Path | None, typer.Option(help="A journal; without it that of the configuration.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The gateway's configuration: its journal, protocols and limits.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Tell what made an alarm, step by step; or with --chair and --at why there was none.
 
-    Example: chairside check-config --config gateway.toml
+    Example: chairside explain --chair bay-1 --at 14:05 --rule spo2_low
     """
-    from gateway import service  # noqa: PLC0415
+    from gateway.explain import command  # noqa: PLC0415
+    from gateway.explain.numbers import Source  # noqa: PLC0415
+    from gateway.protocols import ProtocolError  # noqa: PLC0415
+    from gateway.replay.recording import RecordingError  # noqa: PLC0415
 
-    loaded = _loaded(config)
+    if (alarm is None) == (not at):
+        refuse("give an alarm's id, or --chair and --at")
+    source = Source()
+    if config is not None or journal is None:
+        loaded = loaded_from(config or Path("gateway.toml"))
+        journal = journal or Path(loaded.journal.path)
+        source = Source.of(loaded.protocols)
     try:
-        protocols = service.protocols_of(loaded)
-    except service.CannotStart as error:
-        _refuse(str(error))
-    influx = loaded.influx
-    table = Table("Setting", "Value", title=f"{config} is good", title_justify="left")
-    table.add_row("site", loaded.site.name)
-    table.add_row("broker", f"{loaded.mqtt.host}:{loaded.mqtt.port}")
-    table.add_row("chairs", "\n".join(f"{chair}  {device}" for chair, device in loaded.chairs.items()))
-    table.add_row("journal", f"{loaded.journal.path}, at most {loaded.journal.bytes_max / 1e6:.0f} MB")
-    table.add_row(
-        "InfluxDB", "none" if influx is None else f"version {influx.version}, {influx.url.rsplit('@', 1)[-1]}"
-    )
-    table.add_row("wall page", f"http://{loaded.web.host}:{loaded.web.port}/")
-    table.add_row("protocols", "\n".join(f"{name}  {protocol.title}" for name, protocol in protocols.items()))
-    Console().print(table)
-
-
-def _loaded(config: Path) -> Config:
-    try:
-        return load(config)
-    except ConfigError as error:
-        _refuse(str(error))
-
-
-def _refuse(words: str) -> NoReturn:
-    typer.echo(f"chairside: {words}", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(words: str) -> NoReturn:
-    typer.echo(f"chairside: {words}", err=True)
-    raise typer.Exit(1)
+        if alarm is not None:
+            command.alarm(journal, source, alarm, as_json=as_json)
+        else:
+            command.absence(journal, source, chair, at, rule, as_json=as_json)
+    except (ProtocolError, RecordingError) as error:
+        refuse(str(error))
 
 
 def _without(error: ImportError) -> str:
@@ -217,13 +218,22 @@ def _join(name: str) -> None:
 
         @app.command(name, help=purpose, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
         def absent() -> None:
-            _fail(words)
+            fail(words)
 
 
-# The gateway must be back within two seconds: it does not wait for the simulator and its numpy to load.
-if sys.argv[1:2] not in (["gateway"], ["web"]):
-    for part in PARTS:
-        _join(part)
+def _needed(first: str) -> list[str]:
+    """The parts that a command line begins with. The gateway must be back within two seconds: it does not wait for the
+    simulator and its numpy to load."""
+    named = (command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands)
+    own = {name.replace("_", "-") for name in named}
+    if first in own:
+        return []
+    return [first] if first in PARTS else list(PARTS)
+
+
+app.registered_commands += upkeep_cli.app.registered_commands
+for part in _needed("".join(sys.argv[1:2])):
+    _join(part)
 
 if __name__ == "__main__":
     app()

@@ -1,38 +1,63 @@
-"""The gateway's configuration: one TOML file, and two settings from the environment.
+"""The gateway's configuration: one TOML file, and settings from the environment.
 
-`CHAIRSIDE_MQTT_URL` replaces the broker's address, `CHAIRSIDE_INFLUX_TOKEN` gives the token of InfluxDB 2.
+`CHAIRSIDE_MQTT_URL` replaces the broker's address, `CHAIRSIDE_INFLUX_TOKEN` and `CHAIRSIDE_GRAFANA_TOKEN` give tokens.
 """
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.core.site import USUAL, SiteLimits
+from gateway.toml_files import shape
+from gateway.toml_files.document import read
+from gateway.toml_files.places import Path as Keys
+from gateway.toml_files.refusal import Fault, FileRefused, Misfit, shown
+
 SiteName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 DeviceName = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+StaffName = Annotated[str, Meta(min_length=1, max_length=32)]
+RoleName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-MQTT_PORT = 1883
-S = TypeVar("S", bound=Struct)
+MQTT_PORT, MQTTS_PORT = 1883, 8883
 
 
-class ConfigError(ValueError):
-    """A configuration that must not be used: names the file, the line or key, what was found, what is allowed."""
+PATHS = (
+    ("journal", "path"),
+    ("protocols", "dir"),
+    ("protocols", "limits"),
+    ("mqtt", "ca"),
+    ("mqtt", "certificate"),
+    ("mqtt", "key"),
+    ("web", "mqtt_certificate"),
+    ("web", "mqtt_key"),
+)
+"""Relative to the file."""
+SECRETS = ("password", "token")
+ConfigError = FileRefused
+"""A configuration that must not be used: names the file, the line, the key, what was found, what is allowed."""
 
 
 class SiteConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`spares` are boards at no chair, which staff may put in the place of a broken one."""
+
     name: SiteName
+    spares: list[DeviceName] = []
 
 
 class MqttConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """`url` is mqtt://user:password@host:port; user, password and port may be left out."""
+    """`url` is mqtt://user:password@host:port, or mqtts:// for TLS; user, password and port may be left out. `ca` is
+    the authority that has signed the broker's certificate; `certificate` and `key` are the gateway's own."""
 
     url: str
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
 
     @property
     def parts(self) -> SplitResult:
@@ -44,7 +69,11 @@ class MqttConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def port(self) -> int:
-        return self.parts.port or MQTT_PORT
+        return self.parts.port or (MQTTS_PORT if self.is_secure else MQTT_PORT)
+
+    @property
+    def is_secure(self) -> bool:
+        return self.parts.scheme == "mqtts"
 
     @property
     def user(self) -> str:
@@ -72,19 +101,35 @@ class InfluxConfig(Struct, frozen=True, forbid_unknown_fields=True):
     org: str = ""
     bucket: str = ""
     token: str = ""
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """How long rows stay in the database, 0 for ever; the copy by the minute and the journal stay."""
+
+
+class GrafanaConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where annotations go; the token needs to read and write annotations. `live` streams vitals to Grafana Live, which
+    needs the right to publish."""
+
+    url: str
+    token: str = ""
+    live: bool = False
 
 
 class WebConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`mqtt_certificate` and `mqtt_key` say to a broker with TLS that it is the web process which speaks."""
+
     host: str = "127.0.0.1"
     port: Port = 8080
+    mqtt_certificate: str = ""
+    mqtt_key: str = ""
 
 
 class ProtocolsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`dir` is a folder of protocol files; without it those that come with the program are used. `default` is the one
-    that a screen offers first."""
+    that a screen offers first. `limits` is a file with the clinic's own values."""
 
     default: str = ""
     dir: str = ""
+    limits: str = ""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,39 +137,36 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     mqtt: MqttConfig
     chairs: dict[SiteName, DeviceName]
     journal: JournalConfig
+    staff: dict[StaffName, RoleName] | None = None
+    """A name and what they are. Without the table everybody may do what needs no role."""
     protocols: ProtocolsConfig = ProtocolsConfig()
     web: WebConfig = WebConfig()
     influx: InfluxConfig | None = None
+    grafana: GrafanaConfig | None = None
+    site_alarms: SiteLimits = USUAL
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Raises ConfigError. Relative paths in the file are relative to the file."""
-    text, raw = _read(path)
+    """Raises ConfigError with all that is wrong. Relative paths in the file are relative to the file."""
+    if not path.exists():
+        allowed = "a copy of gateway/gateway.example.toml, named with --config"
+        raise ConfigError([Fault(str(path), 0, "", "no such file", allowed)])
+    document = read(path)
+    raw = document.raw
     if url := environment.get("CHAIRSIDE_MQTT_URL"):
         _table(raw, "mqtt")["url"] = url
-    token = environment.get("CHAIRSIDE_INFLUX_TOKEN")
-    if token and "influx" in raw:
-        _table(raw, "influx").setdefault("token", token)
-    for name, key in (("journal", "path"), ("protocols", "dir")):
-        table = _table(raw, name)
-        if isinstance(table.get(key), str) and table[key]:
+    for name in ("influx", "grafana"):
+        token = environment.get(f"CHAIRSIDE_{name.upper()}_TOKEN")
+        if token and name in raw:
+            _table(raw, name).setdefault("token", token)
+    for name, key in PATHS:
+        table = raw.get(name)
+        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
             table[key] = str(path.parent / Path(table[key]).expanduser())
-    try:
-        config = msgspec.convert(raw, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_explained(path, text, raw, str(error))) from None
-    _check(path, text, config)
-    return config
-
-
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: not found; copy gateway/gateway.example.toml and name it with --config") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    wrong = shape.misfits(raw, Config) or list(_misfits(msgspec.convert(raw, Config)))
+    if wrong:
+        raise ConfigError(document.fault(_without_secrets(misfit)) for misfit in wrong)
+    return msgspec.convert(raw, Config)
 
 
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
@@ -133,100 +175,53 @@ def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _check(path: Path, text: str, config: Config) -> None:
+def _misfits(config: Config) -> Iterator[Misfit]:
     """What types cannot say."""
-
-    def wrong(key: str, words: str) -> ConfigError:
-        return ConfigError(f"{path}{_line_of(text, key)}: {key}: {words}")
-
     if not config.chairs:
-        raise wrong("chairs", 'is empty; name at least one, such as bay-1 = "cb-000001"')
+        yield Misfit(("chairs",), "an empty table", 'at least one chair, such as bay-1 = "cb-000001"')
     chair_of: dict[str, str] = {}
     for chair, device in config.chairs.items():
         if device in chair_of:
-            other = chair_of[device]
-            raise wrong(f"chairs.{chair}", f"{device!r} is at {other!r} too; a board belongs to one chair")
+            found = f"{device!r}, which is at {chair_of[device]!r} too"
+            yield Misfit(("chairs", chair), found, "a board for each chair")
         chair_of[device] = chair
-    _check_url(wrong, "mqtt.url", config.mqtt.url, ("mqtt",), "mqtt://user:password@host:1883")
+    for number, device in enumerate(config.site.spares):
+        if device in chair_of or device in config.site.spares[:number]:
+            found = f"{device!r}, which is at {chair_of[device]!r}" if device in chair_of else f"{device!r} twice"
+            yield Misfit(("site", "spares", number), found, "boards at no chair, each once")
+    yield from _url(("mqtt", "url"), config.mqtt.url, ("mqtt", "mqtts"), "mqtt://user:password@host:1883")
+    if config.grafana is not None:
+        yield from _url(("grafana", "url"), config.grafana.url, ("http", "https"), "http://host:3000")
+        if not config.grafana.token:
+            yield Misfit(("grafana", "token"), "nothing", "a service account's, best from CHAIRSIDE_GRAFANA_TOKEN")
     influx = config.influx
     if influx is None:
         return
-    _check_url(wrong, "influx.url", influx.url, ("http", "https"), "http://host:8086")
+    yield from _url(("influx", "url"), influx.url, ("http", "https"), "http://host:8086")
     needed = ("database",) if influx.version == 1 else ("org", "bucket", "token")
     foreign = ("org", "bucket") if influx.version == 1 else ("database", "user", "password")
     for key in needed:
         if not getattr(influx, key):
-            also = " (or CHAIRSIDE_INFLUX_TOKEN in the environment)" if key == "token" else ""
-            raise wrong(f"influx.{key}", f"missing; version {influx.version} needs {', '.join(needed)}{also}")
+            also = "; the token also from CHAIRSIDE_INFLUX_TOKEN" if key == "token" else ""
+            yield Misfit(("influx", key), "nothing", f"version {influx.version} needs {', '.join(needed)}{also}")
     for key in foreign:
         if getattr(influx, key):
-            raise wrong(f"influx.{key}", f"not for version {influx.version}, which has {', '.join(needed)}")
+            allowed = f"for version {influx.version}: {', '.join(needed)}"
+            yield Misfit(("influx", key), f"a key of the other version, {shown(getattr(influx, key))}", allowed)
 
 
-def _check_url(wrong: Any, key: str, url: str, schemes: tuple[str, ...], example: str) -> None:
+def _url(path: Keys, url: str, schemes: tuple[str, ...], example: str) -> Iterator[Misfit]:
     try:
         parts = urlsplit(url)
         good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good:
-        shown = re.sub(r"//[^/@]*@", "//***@", url)
-        raise wrong(key, f"found {shown!r}; allowed is {example}")
+        yield Misfit(path, repr(url), example)
 
 
-def _explained(path: Path, text: str, raw: dict[str, Any], error: str) -> str:
-    """msgspec's words with the key in the file's terms, the value found and the keys allowed."""
-    words, _, where = error.replace("`object`", "a table").partition(" - at `")
-    key = where.removesuffix("`").removeprefix("$").removeprefix(".")
-    named = re.search(r"unknown field `(.*)`|missing required field `(.*)`", words)
-    if named:
-        field = named.group(1) or named.group(2)
-        full = f"{key}.{field}".removeprefix(".")
-        if named.group(2):
-            return f"{path}{_line_of(text, key)}: {full}: missing"
-        allowed = ", ".join(_fields_of(key))
-        return f"{path}{_line_of(text, full)}: {full}: unknown key; allowed in [{key or 'top level'}]: {allowed}"
-    if "`$.chairs" in error and isinstance(raw["chairs"], dict):
-        return f"{path}{_line_of(text, 'chairs')}: chairs: {_bad_chair(raw)}"
-    found: Any = raw
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, dict) else found
-    secret = key.rsplit(".", 1)[-1] in ("password", "token")
-    shown = "" if secret else f", found {found!r}"
-    return f"{path}{_line_of(text, key)}: {key}: {words[:1].lower()}{words[1:]}{shown}"
-
-
-def _bad_chair(raw: dict[str, Any]) -> str:
-    """The first chair or board whose name does not fit."""
-    for chair, device in raw["chairs"].items():
-        for name, kind in ((chair, SiteName), (device, DeviceName)):
-            try:
-                msgspec.convert(name, kind)
-            except msgspec.ValidationError:
-                return f"found {name!r}; a name is 1 to 32 of a-z, 0-9 and -, as text"
-    return "not understood"
-
-
-def _fields_of(key: str) -> list[str]:
-    kind: Any = Config
-    if key:
-        kind = {
-            "site": SiteConfig, "mqtt": MqttConfig, "journal": JournalConfig, "influx": InfluxConfig,
-            "web": WebConfig, "protocols": ProtocolsConfig,
-        }[key]  # fmt: skip
-    return [field.name for field in msgspec.structs.fields(kind)]
-
-
-def _line_of(text: str, key: str) -> str:
-    """`:12` for where a key (or its table) stands in the file, or nothing if it is written another way."""
-    *tables, name = key.split(".")
-    inside = not tables
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\s*([\w.-]+)\s*\]", line)
-        if header:
-            inside = header.group(1) == ".".join(tables)
-            if header.group(1) == key:
-                return f":{number}"
-        elif inside and re.match(rf'\s*"?{re.escape(name)}"?\s*=', line):
-            return f":{number}"
-    return ""
+def _without_secrets(misfit: Misfit) -> Misfit:
+    """A refusal is what people paste into a question."""
+    if misfit.path[-1] in SECRETS and misfit.found != "nothing":
+        return misfit._replace(found="something else")
+    return misfit._replace(found=re.sub(r"//[^/@]*@", "//***@", misfit.found))

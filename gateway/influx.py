@@ -7,19 +7,16 @@ goes into quarantine with the server's words. A server that refuses us (login, d
     ok: all sent   behind: sending, late   down: no answer   refused: it answers, and will not have us
 """
 
-import base64
 import random
 import sqlite3
 import threading
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Literal, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import Literal
 
 import structlog
 from msgspec import Struct
 
 from gateway.clock import utc_ms
-from gateway.config import InfluxConfig
+from gateway.influx_writers import TIMEOUT_S, BadLines, Forbidden, Unavailable, Writer
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader, StoredRow
 from gateway.line_protocol import line
@@ -27,109 +24,12 @@ from gateway.line_protocol import line
 POLL_S = 0.5
 """The age at which a batch goes, however small."""
 BATCH_ROWS_MAX = 1_000
-TIMEOUT_S = 10.0
 RETRY_S_MIN, RETRY_S_MAX = 0.5, 15.0
 RETRY_REFUSED_S = 30.0
 BEHIND_S = 10.0
-REASON_CHARACTERS_MAX = 200
 State = Literal["ok", "behind", "down", "refused"]
 
 log = structlog.get_logger(part="influx")
-
-
-class Unavailable(Exception):
-    """No answer, or one that says to come again."""
-
-
-class BadLines(Exception):
-    """The server stored the good lines of the batch and not all were good; or the batch is too large for it."""
-
-
-class Forbidden(Exception):
-    """The server will not have us: login, rights, or a database that is not there."""
-
-
-class Writer(Protocol):
-    """One write of a batch of lines. Raises Unavailable, BadLines or Forbidden."""
-
-    def write(self, lines: list[str]) -> None: ...
-
-
-def writer_for(config: InfluxConfig) -> Writer:
-    return Influx1(config) if config.version == 1 else Influx2(config)
-
-
-def _judge(status: int, words: str) -> None:
-    """What an answer means to us. 5xx and 429 pass; so does nothing else."""
-    words = words.strip()[:REASON_CHARACTERS_MAX]
-    if status in (400, 413, 422):
-        raise BadLines(words)
-    if status == 429 or status >= 500:
-        raise Unavailable(f"{status} {words}")
-    if status != 204:
-        raise Forbidden(f"{status} {words}")
-
-
-class Influx1:
-    """InfluxDB 1.x: POST /write. A database that is missing is created, which the server allows to be repeated."""
-
-    def __init__(self, config: InfluxConfig) -> None:
-        self._url = urlsplit(config.url)
-        self._database = config.database
-        self._headers = {"Content-Type": "text/plain; charset=utf-8"}
-        if config.user:
-            login = base64.b64encode(f"{config.user}:{config.password}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {login}"
-
-    def write(self, lines: list[str]) -> None:
-        where = "/write?" + urlencode({"db": self._database, "precision": "ns"})
-        body = "\n".join(lines).encode()
-        status, words = self._post(where, body)
-        if status == 404:
-            name = self._database.replace("\\", "\\\\").replace('"', '\\"')
-            created, why = self._post("/query?" + urlencode({"q": f'CREATE DATABASE "{name}"'}), b"")
-            if created != 200:
-                raise Forbidden(f"{created} {why.strip()[:REASON_CHARACTERS_MAX]}")
-            log.info("database created", database=self._database)
-            status, words = self._post(where, body)
-        _judge(status, words)
-
-    def _post(self, where: str, body: bytes) -> tuple[int, str]:
-        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
-        connection = kind(self._url.hostname or "", self._url.port, timeout=TIMEOUT_S)
-        try:
-            connection.request("POST", self._url.path.rstrip("/") + where, body, self._headers)
-            answer: HTTPResponse = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
-        except (OSError, HTTPException) as error:
-            raise Unavailable(str(error) or type(error).__name__) from None
-        finally:
-            connection.close()
-
-
-class Influx2:
-    """InfluxDB 2.x and 3.x by `influxdb-client`, synchronously: its batching mode drops what it cannot send."""
-
-    def __init__(self, config: InfluxConfig) -> None:
-        # Imported here: it takes a second on a Pi, and a site with InfluxDB 1 does without.
-        from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415
-        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
-
-        client = InfluxDBClient(config.url, token=config.token, org=config.org, timeout=int(TIMEOUT_S * 1000))
-        self._api = client.write_api(write_options=SYNCHRONOUS)
-        self._bucket = config.bucket
-
-    def write(self, lines: list[str]) -> None:
-        from influxdb_client.domain.write_precision import WritePrecision  # noqa: PLC0415
-        from influxdb_client.rest import ApiException  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
-
-        try:
-            self._api.write(self._bucket, record="\n".join(lines), write_precision=WritePrecision.NS)  # type: ignore[arg-type]
-        except ApiException as error:
-            _judge(error.status or 503, str(error.body or error.reason or ""))
-        except (HTTPError, OSError) as error:
-            raise Unavailable(str(error)) from None
 
 
 class SinkHealth(Struct, frozen=True):
@@ -148,6 +48,7 @@ class Sink:
         self._writer = writer
         self._jitter = jitter
         self._reader: JournalReader | None = None
+        self._is_set_up = False
         self._upto = 0
         self._quarantined = 0
         self._retry_s = RETRY_S_MIN
@@ -177,6 +78,7 @@ class Sink:
         """Send one batch. Returns how long to wait for the next."""
         oldest: StoredRow | None = None
         try:
+            self._set_up()
             rows = self._next_rows()
             oldest = rows[0] if rows else None
             self._send(rows)
@@ -201,6 +103,16 @@ class Sink:
         late = more and oldest is not None and _age_s(oldest) > BEHIND_S
         self._say("behind" if late else "ok", oldest if more else None, "")
         return 0.0 if more else POLL_S
+
+    def _set_up(self) -> None:
+        """Once for each start. A login that may not do this may still write."""
+        if self._is_set_up:
+            return
+        try:
+            self._writer.set_up()
+        except (Forbidden, BadLines) as error:
+            log.warning("the database could not be prepared, writing all the same", why=str(error))
+        self._is_set_up = True
 
     def _next_rows(self) -> list[StoredRow]:
         if self._reader is not None and not self._reader.is_current():

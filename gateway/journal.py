@@ -20,8 +20,10 @@ from msgspec import Struct
 
 from gateway.clock import monotonic_ms
 from gateway.core.outputs import RecordId, Row, Snapshot
+from gateway.journal_check import Flaw, look_over
 from gateway.journal_file import Batch, JournalFile
-from gateway.journal_recovery import JournalInUse, Recovered, is_damage
+from gateway.journal_recovery import JournalInUse, Recovered, is_damage, is_full
+from gateway.wire import JournalWord
 
 GROUP_MS = 200
 STALLED_MS = 5_000
@@ -54,11 +56,12 @@ class Journal:
         self._on_commit = on_commit
         self._well = True
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._looking = threading.Thread(target=look_over, args=(path, self._found), name="journal-check", daemon=True)
         self._changed = threading.Condition()
         # What follows is guarded by _changed.
         self._rows: list[Row] = []
         self._snapshots: dict[str, bytes] = {}
-        self._sent_upto = 0
+        self._marks: dict[str, int] = {}
         self._quarantine: dict[int, str] = {}
         self._put_position = 0
         self._due_ms: int | None = None
@@ -67,6 +70,9 @@ class Journal:
         self._done_records: list[RecordId] = []
         self._dropped = 0
         self._stop = False
+        self._refused: tuple[JournalWord, int] | None = None
+        self._flaw: tuple[JournalWord, int] | None = None
+        self._damage: Exception | None = None
 
     # ---- for the loop ---------------------------------------------------------------------------------------
 
@@ -78,19 +84,23 @@ class Journal:
         give_up_ms = monotonic_ms() + OPEN_MS_MAX
         while True:
             try:
-                return self._file.open()
+                recovered = self._file.open()
+                if recovered.set_aside:
+                    self._flaw = ("set_aside", monotonic_ms())
+                return recovered
             except (sqlite3.Error, OSError, JournalInUse) as error:
                 if monotonic_ms() < give_up_ms:
                     time.sleep(OPEN_RETRY_S)
                     continue
                 if isinstance(error, JournalInUse):
                     raise
-                self._well = False
+                self._well, self._refused = False, (_word(error), monotonic_ms())
                 log.error("journal cannot be opened, going on without", path=str(self.path), error=str(error))
                 return Recovered()
 
     def start(self) -> None:
         self._thread.start()
+        self._looking.start()
 
     def put(self, entries: Sequence[Row | Snapshot]) -> float:
         """Queue entries in order; never waits for a disk. Returns the position at which they are durable, or NEVER
@@ -136,6 +146,16 @@ class Journal:
             stalled = since_ms is not None and now_ms - since_ms > STALLED_MS
             return self._well and not stalled and self._thread.is_alive()
 
+    def condition(self, now_ms: int) -> tuple[JournalWord, int | None]:
+        """What the journal is like, and since when if it is not ok."""
+        with self._changed:
+            if self._refused is not None:
+                return self._refused
+            since_ms = self._waiting_since_ms
+            if since_ms is not None and now_ms - since_ms > STALLED_MS:
+                return "slow", since_ms
+            return self._flaw if self._flaw is not None else ("ok", None)
+
     def stop(self) -> None:
         """Commit what is pending and end. Gives up after STOP_S: the disk may be gone."""
         with self._changed:
@@ -148,9 +168,17 @@ class Journal:
     def mark_sent(self, upto: int, quarantine: dict[int, str]) -> None:
         """Every row up to this id was taken by the database, except those in quarantine, each with its reason."""
         with self._changed:
-            self._sent_upto = upto
             self._quarantine = self._quarantine | quarantine
-            self._hasten(GROUP_MS)
+            self._mark("sent_upto", upto)
+
+    def mark(self, name: str, upto: int) -> None:
+        """How far another reader has come; it only rises."""
+        with self._changed:
+            self._mark(name, upto)
+
+    def _mark(self, name: str, upto: int) -> None:
+        self._marks = self._marks | {name: upto}
+        self._hasten(GROUP_MS)
 
     # ---- the thread -----------------------------------------------------------------------------------------
 
@@ -166,6 +194,8 @@ class Journal:
         while (due := self._next_batch()) is not None:
             batch, position = due
             try:
+                if self._damage is not None:
+                    raise self._damage
                 records = self._file.commit(batch)
             except Exception as error:  # noqa: BLE001 - whatever it is, the queue must not be lost with it
                 self._failed(error)
@@ -191,7 +221,7 @@ class Journal:
             batch = Batch(
                 rows=self._rows[:],
                 snapshots=dict(self._snapshots),
-                sent_upto=self._sent_upto,
+                marks=self._marks,
                 quarantine=self._quarantine,
             )
             return batch, self._put_position
@@ -204,24 +234,44 @@ class Journal:
                     del self._snapshots[key]
             if self._quarantine is batch.quarantine:
                 self._quarantine = {}
-            more = self._put_position > position or self._sent_upto > batch.sent_upto
+            more = self._put_position > position or self._marks is not batch.marks
             # Something urgent may have come in meanwhile, so what is left is due now.
             self._due_ms = self._waiting_since_ms = monotonic_ms() if more else None
             self._done_position = position
             self._done_records += records
-            self._well = True
+            self._well, self._refused = True, None
         self._on_commit()
 
     def _failed(self, error: Exception) -> None:
-        """Close the file; the next try opens it again, and begins a new one in the place of a damaged one."""
+        """The next try goes on with a file that only has no room, opens another one again, and begins a new one in the
+        place of a damaged one."""
         if self._well:
             expected = isinstance(error, sqlite3.Error | OSError)
             trace = None if expected else error
             log.error("journal cannot write, trying again", path=str(self.path), error=str(error), exc_info=trace)
-        self._well = False
+        with self._changed:
+            self._well, self._damage = False, None
+            if self._refused is None or self._refused[0] != _word(error):
+                self._refused = (_word(error), monotonic_ms())
+        if is_full(error):
+            return
         self._file.close()
         if isinstance(error, sqlite3.Error) and is_damage(error):
             try:
                 log.error("journal was damaged, a new one is begun", set_aside=str(self._file.set_aside()))
+                self._flaw = ("set_aside", monotonic_ms())
             except OSError as refused:
                 log.error("damaged journal cannot be moved", path=str(self.path), error=str(refused))
+
+    def _found(self, flaw: Flaw, damage: Exception | None) -> None:
+        """What a look over the file found. A damaged one is replaced with the next commit, which is due at once."""
+        with self._changed:
+            if damage is None:
+                self._flaw = (flaw, monotonic_ms())
+            else:
+                self._damage = damage
+                self._hasten(0)
+
+
+def _word(error: Exception) -> JournalWord:
+    return "full" if is_full(error) else "failed"

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from gateway.clock import utc_ms
+from gateway.clock import utc_ms, utc_trusted
 from gateway.core.outputs import RecordId, Row
 from gateway.journal_recovery import JournalInUse, Recovered, digest, last_id, open_journal, set_aside
 
@@ -27,11 +27,11 @@ log = structlog.get_logger(part="journal")
 
 
 class Batch(Struct, kw_only=True):
-    """What one transaction writes. `sent_upto` and `quarantine` are the sink's report on rows written before."""
+    """What one transaction writes. `marks` and `quarantine` are what readers report on rows written before."""
 
     rows: list[Row]
     snapshots: dict[str, bytes] = {}
-    sent_upto: int = 0
+    marks: dict[str, int] = {}
     quarantine: dict[int, str] = {}
 
 
@@ -59,6 +59,8 @@ class JournalFile:
         connection, recovered = open_journal(self.path, utc_ms())
         if recovered.set_aside:
             log.error("journal was damaged, a new one is begun", set_aside=recovered.set_aside)
+        if recovered.copied:
+            log.info("journal was brought up to date", copy_of_before=recovered.copied)
         # What this process knows is newer than what the file says.
         self._known = recovered.snapshots | self._known
         self._next_id = max(self._next_id, last_id(connection) + 1)
@@ -83,8 +85,7 @@ class JournalFile:
         with _transaction(connection):
             next_id, chain, records = self._write_rows(connection, batch.rows)
             _write_snapshots(connection, batch.snapshots)
-            sent_upto = _write_mark(connection, batch)
-            self._trim(connection, sent_upto)
+            self._trim(connection, _write_marks(connection, batch))
         self._next_id, self._chain = next_id, chain
         self._known |= batch.snapshots
         return records
@@ -133,17 +134,17 @@ class JournalFile:
         """Returns the next row id, the end of the audit chain and the records that are stored now."""
         next_id, chain = self._next_id, self._chain
         records = []
-        stored_ms = utc_ms()
+        stored_ms, trusted = utc_ms(), utc_trusted()
         for row in rows:
             time_ns = row.at_ms * 1_000_000 + next_id % 1_000_000
             kept = row.audit or row.measurement == "alarm"
             try:
                 tags, fields = _text(row.tags), _text(row.fields)
                 written = connection.execute(
-                    "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (device, boot, seq) WHERE seq > 0 DO NOTHING",
                     (next_id, time_ns, stored_ms, row.measurement, row.device, row.chair, row.boot, row.seq,
-                     tags, fields, kept),
+                     tags, fields, kept, trusted),
                 ).rowcount  # fmt: skip
             except _UNFIT:
                 # A programming error in one row must not stop all the others for ever.
@@ -203,15 +204,16 @@ def _write_snapshots(connection: sqlite3.Connection, snapshots: dict[str, bytes]
     )
 
 
-def _write_mark(connection: sqlite3.Connection, batch: Batch) -> int:
-    """The mark only rises: after a start the file knows more than the sink, which has sent nothing yet."""
+def _write_marks(connection: sqlite3.Connection, batch: Batch) -> int:
+    """Marks only rise: after a start the file knows more than its readers, who have told nothing yet. Returns up to
+    where the database has every row."""
     connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?)", tuple(batch.quarantine.items()))
-    found = connection.execute(
-        "INSERT INTO marks VALUES ('sent_upto', ?)"
-        " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value) RETURNING value",
-        (batch.sent_upto,),
-    ).fetchone()
-    return int(found[0])
+    connection.executemany(
+        "INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+        tuple(batch.marks.items()),
+    )
+    found = connection.execute("SELECT value FROM marks WHERE name = 'sent_upto'").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _text(value: object) -> str:

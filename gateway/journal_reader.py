@@ -1,6 +1,7 @@
 """Reading the journal from another thread or process: the sink, the web pages, an export. It can never change it."""
 
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,8 +9,16 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from gateway.journal_recovery import broken_audit
+from gateway.journal_recovery import broken_audit, quick_check
 
+READ_IDS = 20_000
+_CHAIRS = """
+WITH RECURSIVE next (chair) AS (
+  SELECT min(chair) FROM rows
+  UNION ALL SELECT (SELECT min(chair) FROM rows WHERE chair > next.chair) FROM next WHERE next.chair IS NOT NULL)
+SELECT chair FROM next WHERE chair IS NOT NULL
+"""
+_CAME = "time_ns / 1000000 + coalesce(json_extract(fields, '$.delay_ms'), json_extract(fields, '$.late_ms'), 0)"
 _COLUMNS = "id, time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields"
 
 
@@ -58,26 +67,86 @@ class JournalReader:
         )
         return [_stored(values) for values in newest_first][::-1]
 
-    def after(self, row_id: int, rows_max: int) -> list[StoredRow]:
-        """The next rows after an id, in the order of commits."""
-        return [
-            _stored(values)
-            for values in self._connection.execute(
-                f"SELECT {_COLUMNS} FROM rows WHERE id > ? ORDER BY id LIMIT ?", (row_id, rows_max)
-            )
-        ]
+    def after(self, row_id: int, rows_max: int, measurements: Sequence[str] = ()) -> list[StoredRow]:
+        """The next rows after an id, in the order of commits; of these measurements, or of all."""
+        of = f" AND measurement IN ({', '.join('?' * len(measurements))})" if measurements else ""
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM rows WHERE id > ?{of} ORDER BY id LIMIT ?", (row_id, *measurements, rows_max)
+        )
+        return [_stored(values) for values in found]
+
+    def newest(self, measurement: str, row_id: int, rows_max: int) -> list[StoredRow]:
+        """The newest rows of a measurement after an id, oldest first; a long absence is not made up for."""
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM rows WHERE id > ? AND measurement = ? ORDER BY id DESC LIMIT ?",
+            (row_id, measurement, rows_max),
+        )
+        return [_stored(values) for values in found][::-1]
+
+    def chairs(self) -> list[str]:
+        """Every chair that has rows; rows of the site itself have the chair ""."""
+        return [name for (name,) in self._connection.execute(_CHAIRS)]
+
+    def between(self, chair: str, first_id: int, last_id: int) -> Iterator[StoredRow]:
+        """A chair's rows and those of the site itself, in the order in which they were put in."""
+        while first_id <= last_id:
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM rows WHERE id >= ? AND id < ? AND id <= ? AND chair IN ('', ?) ORDER BY id",
+                (first_id, first_id + READ_IDS, last_id, chair),
+            ).fetchall()
+            yield from map(_stored, rows)
+            first_id += READ_IDS
+
+    def record(self, device: str, boot: str, seq: int) -> StoredRow | None:
+        """A board's record."""
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM rows WHERE device = ? AND boot = ? AND seq = ? AND seq > 0", (device, boot, seq)
+        ).fetchone()
+        return _stored(found) if found is not None else None
+
+    def ids(self) -> tuple[int, int]:
+        """The first and the last id there is; (1, 0) in an empty journal."""
+        first, last = self._connection.execute("SELECT min(id), max(id) FROM rows").fetchone()
+        return (first, last) if first is not None else (1, 0)
+
+    def came_ms(self, row_id: int) -> int | None:
+        """UTC in ms at which the first row from an id on was put in: its time, which for a record is its sensor's, and
+        its delay. None if there is no such row."""
+        found = self._connection.execute(f"SELECT {_CAME} FROM rows WHERE id >= ? ORDER BY id LIMIT 1", (row_id,))
+        return next((round(came_ms) for (came_ms,) in found), None)
+
+    def id_at(self, came_ms: int) -> int:
+        """The first row that came then or later, as far as UTC went on; one past the last if there is none."""
+        low, high = self.ids()
+        high += 1
+        while low < high:
+            middle = (low + high) // 2
+            found = self.came_ms(middle)
+            if found is None or found >= came_ms:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def sent_upto(self) -> int:
-        found = self._connection.execute("SELECT value FROM marks WHERE name = 'sent_upto'").fetchone()
+        return self.mark("sent_upto")
+
+    def mark(self, name: str) -> int:
+        """How far a reader has come, 0 for one that never told."""
+        found = self._connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
         return int(found[0]) if found else 0
 
     def quarantined(self) -> dict[int, str]:
         """Rows that the database will not take, by id, each with its reason."""
         return dict(self._connection.execute("SELECT row_id, reason FROM quarantine ORDER BY row_id"))
 
-    def broken_audit(self) -> int | None:
-        """The first audit row that was tampered with or follows a missing one, or None."""
-        return broken_audit(self._connection)
+    def broken_audit(self, breathe: Callable[[], None] = lambda: None) -> int | None:
+        """The first audit line that was altered or is missing, or None. `breathe` is called now and then."""
+        return broken_audit(self._connection, breathe)
+
+    def quick_check(self) -> None:
+        """Raises sqlite3.DatabaseError if a page of the file makes no sense."""
+        quick_check(self._connection)
 
     def close(self) -> None:
         self._connection.close()

@@ -5,33 +5,26 @@ that "sent up to id" is all the state an outbox needs. A *snapshot* is what the 
 trail repeats some rows in a chain of hashes, so that a changed or missing line shows.
 """
 
+import errno
 import hashlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 
-SCHEMA_VERSION = 1
-CHECK_BYTES_MAX = 64 * 1024 * 1024
-"""A file up to this size is checked whole at each start; a larger one would cost more than a restart may
-take."""
+from gateway.journal_schema import NewerJournal, bring_up
+
+__all__ = ["NewerJournal"]
+
+CHECK_BYTES_MAX = 16 * 1024 * 1024
+"""A file up to this size is checked whole at each start; a larger one would cost more than a restart may take, and is
+checked beside it (`journal_check`)."""
+WAL_BYTES_MAX = 64 * 1024 * 1024
+AUDIT_LINES = 500
 HAVE_ROWS_MAX = 50_000
 """Delivered records are reported from the newest rows only; older resends are caught by the unique index."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS rows (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, stored_ms INTEGER NOT NULL,
-  measurement TEXT NOT NULL, device TEXT NOT NULL, chair TEXT NOT NULL,
-  boot TEXT NOT NULL, seq INTEGER NOT NULL, tags TEXT NOT NULL, fields TEXT NOT NULL, kept INTEGER NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS rows_record ON rows (device, boot, seq) WHERE seq > 0;
-CREATE INDEX IF NOT EXISTS rows_shown ON rows (chair, measurement, time_ns);
-CREATE TABLE IF NOT EXISTS audit (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, row_id INTEGER NOT NULL, body TEXT NOT NULL,
-  previous BLOB NOT NULL, hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS snapshots (key TEXT PRIMARY KEY, body BLOB NOT NULL, digest BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS quarantine (row_id INTEGER PRIMARY KEY, reason TEXT NOT NULL);
-"""
 _ISLANDS = """
 WITH numbered AS (
   SELECT device, boot, seq, seq - row_number() OVER (PARTITION BY device, boot ORDER BY seq) AS island
@@ -40,11 +33,9 @@ SELECT device, boot, min(seq), max(seq) FROM numbered
 GROUP BY device, boot, island ORDER BY device, boot, min(seq)
 """
 
+_AUDIT = "SELECT id, body, previous, hash FROM audit WHERE id > ? ORDER BY id LIMIT ?"
+
 Have = dict[str, dict[str, list[tuple[int, int]]]]
-
-
-class NewerJournal(RuntimeError):
-    """The file was written by a newer version of this program; opening it could destroy what it holds."""
 
 
 class JournalInUse(RuntimeError):
@@ -59,6 +50,8 @@ class Recovered(Struct, kw_only=True):
     """device -> boot -> ranges of seq that are durable, newest rows only."""
     set_aside: str = ""
     """Where a damaged file was moved to, and why; empty if there was none."""
+    copied: str = ""
+    """Where a file of an older format was copied to before it was brought up to date."""
 
 
 def digest(body: bytes) -> bytes:
@@ -69,6 +62,13 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Is the file itself broken, as opposed to a disk that is full, slow or read-only?"""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_full(error: Exception) -> bool:
+    """Is there no room on the disk?"""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def open_journal(path: Path, stamp_ms: int) -> tuple[sqlite3.Connection, Recovered]:
@@ -103,23 +103,21 @@ def set_aside(path: Path, stamp_ms: int) -> Path:
 def _open(path: Path) -> tuple[sqlite3.Connection, Recovered]:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise NewerJournal(f"{path} has format {version}; this program knows {SCHEMA_VERSION}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA journal_size_limit = {CHECK_BYTES_MAX}")
-        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         if path.stat().st_size <= CHECK_BYTES_MAX:
-            _check(connection)
+            quick_check(connection)
+        copy = bring_up(connection, path)
         snapshots = dict(connection.execute("SELECT key, body FROM snapshots"))
-        return connection, Recovered(snapshots=snapshots, have=_have(connection))
+        return connection, Recovered(snapshots=snapshots, have=_have(connection), copied=str(copy or ""))
     except BaseException:
         connection.close()
         raise
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def quick_check(connection: sqlite3.Connection) -> None:
+    """Raises the error of a damaged file if a page of it makes no sense."""
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         error = sqlite3.DatabaseError(found)
@@ -158,11 +156,17 @@ def _salvage(path: Path) -> dict[str, bytes]:
     return kept
 
 
-def broken_audit(connection: sqlite3.Connection) -> int | None:
-    """The id of the first audit row that does not fit the chain, or None if all do."""
-    before: bytes | None = None
-    for number, body, previous, hashed in connection.execute("SELECT id, body, previous, hash FROM audit ORDER BY id"):
-        if digest(previous + body.encode()) != hashed or before not in (None, previous):
-            return int(number)
-        before = hashed
-    return None
+def broken_audit(connection: sqlite3.Connection, breathe: Callable[[], None] = lambda: None) -> int | None:
+    """The id of the first audit line that does not fit the chain or is missing, or None. `breathe` is called after
+    each piece; no piece is read while another is awaited."""
+    before, number = bytes(32), 0
+    while lines := connection.execute(_AUDIT, (number, AUDIT_LINES)).fetchall():
+        for line, body, previous, hashed in lines:
+            # Only the first line of a file that took the place of a damaged one goes on from another file.
+            follows = previous == before or number == 0
+            if line != number + 1 or not follows or digest(previous + body.encode()) != hashed:
+                return number + 1
+            before, number = hashed, line
+        breathe()
+    given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
+    return number + 1 if given and given[0] > number else None

@@ -1,7 +1,9 @@
 """The log: lines for a person on a terminal, JSON for a service. No patient data ever reaches it."""
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -22,9 +24,21 @@ def start_log() -> None:
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Lossy())),
         cache_logger_on_first_use=True,
     )
+
+
+class _Lossy:
+    """stderr, which may be a file on a full disk or a pipe that nobody reads: a line is lost, not the thread."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 class OncePerMinute:

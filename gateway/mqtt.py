@@ -20,7 +20,8 @@ import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.clock import monotonic_ms, utc_ms
+from gateway.broker.client import has_pending, secure
+from gateway.clock import monotonic_ms, utc_ms, utc_trusted
 from gateway.config import MqttConfig
 from gateway.core.outputs import Health, Output, Publish, Refusal, Row, Snapshot
 from gateway.engine import Engine
@@ -84,14 +85,15 @@ class Loop:
         *,
         own_topics: Sequence[str] = (),
         in_flight_max: int = IN_FLIGHT_MAX,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         """`wake` is set by the journal after each commit. `shell_health` tells of the sink. `own_topics` are left
-        once the broker has delivered what it retains of them."""
+        once the broker has delivered what it retains of them. `alive` is called after each good tick."""
         self._mqtt = mqtt
         self._engine = engine
         self._journal = journal
         self._wake = wake
-        self._shell_health = shell_health
+        self._shell_health, self._alive = shell_health, alive
         self._client: paho.Client | None = None
         self._connected = False
         self._inbox: list[paho.MQTTMessage] = []
@@ -105,6 +107,7 @@ class Loop:
         self._connack_due_ms = 0
         self._own_topics_due_ms: int | None = None
         self._own_topics = list(own_topics)
+        self._last_subscription: int | None = None
         self._in_flight_max = in_flight_max
         self._tick_due_ms = 0
         self._tick_failures = 0
@@ -142,11 +145,13 @@ class Loop:
         client.will_set(will.topic, encode(will.message), will.qos, will.retain)
         client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         self._reconnect_s = min(self._reconnect_s * 2, RECONNECT_S_MAX)
         self._connect_due_ms = now_ms + int(1000 * self._reconnect_s * self._jitter.uniform(0.5, 1.0))
         self._connack_due_ms = now_ms + CONNACK_MS_MAX
         try:
+            secure(client, self._mqtt)
             client.connect(self._mqtt.host, self._mqtt.port, KEEPALIVE_S)
         except (OSError, paho.WebsocketConnectionError) as error:
             self._say_no_broker(str(error))
@@ -159,9 +164,19 @@ class Loop:
         if reason.is_failure:
             self._say_no_broker(f"it refuses us: {reason}")
             return
-        client.subscribe(self._engine.subscriptions())
-        self._own_topics_due_ms = monotonic_ms() + OWN_TOPICS_MS if self._own_topics else None
-        self._connected = True
+        # The broker takes one subscription after the other: once it has taken the second, it has said what it keeps of
+        # the first. Our last word of before is heard so before we say anything in its place.
+        everything = self._engine.subscriptions()
+        for part in (True, False):
+            if topics := [(topic, qos) for topic, qos in everything if (topic in self._own_topics) == part]:
+                _, self._last_subscription = client.subscribe(topics)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: object, mid: int, _reasons: object, _properties: object
+    ) -> None:
+        if mid == self._last_subscription and not self._connected:
+            self._own_topics_due_ms = monotonic_ms() + OWN_TOPICS_MS if self._own_topics else None
+            self._connected = True
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         # Handled after loop_read: from inside a callback paho would only queue what we publish.
@@ -222,13 +237,13 @@ class Loop:
                 return
             was_connected = self._connected
             code = self._client.loop_read()
-            if self._connected and not was_connected:
-                self._say_all()
-            messages, self._inbox = self._inbox, []
+            messages, self._inbox = (self._inbox, []) if self._connected else ([], self._inbox)
             for message in messages:
                 self._handle(message)
+            if self._connected and not was_connected:
+                self._say_all()
             self._after(code)
-            if self._client is None or not select.select([sock], [], [], 0)[0]:
+            if self._client is None or not (has_pending(sock) or select.select([sock], [], [], 0)[0]):
                 return
 
     def _after(self, code: MQTTErrorCode) -> None:
@@ -266,6 +281,7 @@ class Loop:
         try:
             self._carry_out(self._engine.tick(now_ms, utc_ms(), self._health(now_ms)))
             self._tick_failures = 0
+            self._alive()
         except Exception as error:
             self._tick_failures += 1
             if (kept_back := self._once.say("tick", now_ms)) is not None:
@@ -282,6 +298,7 @@ class Loop:
 
     def _health(self, now_ms: int) -> Health:
         shell = self._shell_health()
+        journal, since_ms = self._journal.condition(now_ms)
         return Health(
             queued=shell.queued
             | {"deferred": len(self._deferred), "journal": self._journal.queued(), "mqtt": self._unsent()},
@@ -290,6 +307,9 @@ class Loop:
             sink_lag_s=shell.sink_lag_s,
             sink_quarantined=shell.sink_quarantined,
             journal_ok=self._journal.is_well(now_ms),
+            journal=journal,
+            journal_since_mono_ms=since_ms,
+            utc_trusted=utc_trusted(),
         )
 
     # ---- outputs ------------------------------------------------------------------------------------------------

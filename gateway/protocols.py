@@ -1,183 +1,142 @@
 """Reads `gateway/protocols/*.toml` into `core.protocol` types, or says exactly what is wrong and where.
 
-A clinic's own limits change single values of a protocol, in a file of their own:
+One protocol may say only how it differs from another that it `extends`; `new_rules`, `new_criteria` and
+`new_observations` are what the other does not have:
+
+    extends = "iv-ketamine"
 
     [rules.spo2_low]
     clear_s = 5
+
+A clinic's own values stand in one file of their own, in the same words, for every protocol that has the name or only
+for one. What it names must be there:
+
+    [rules.spo2_low]
     medium = { below = 92, delay_s = 15 }
 
-    [criteria.spo2_steady]
-    at_least = 95
+    [only.esketamine.cuff]
+    dosing_s = 900
 
-    [cuff]
-    dosing_s = 600
+A protocol's file ends with its own name, so that one that was cut off is known from one that says less. A clinic's
+file may, too:
 
-In the same way one protocol may say only how it differs from another that it `extends`; `new_rules` and
-`new_criteria` are what the other does not have.
+    [end]
+    of = "clinic"
 """
 
-import math
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from gateway.core.protocol import PHASES, RANK, Criterion, Hold, Observed, Protocol, Rule, fallback
+from gateway.core.protocol import Protocol
+from gateway.protocol_files import checks, criteria, merge
+from gateway.toml_files import document, shape
+from gateway.toml_files.document import Document
+from gateway.toml_files.refusal import Fault, FileRefused, Misfit, one_of, shown
 
 FOLDER = Path(__file__).parent / "protocols"
-
-
-class ProtocolError(ValueError):
-    """A protocol file that must not be used: names the file, the line or key, what was found, what is allowed."""
+ProtocolError = FileRefused
+"""A protocol file that must not be used: names the file, the line, the key, what was found, what is allowed."""
 
 
 def load(path: Path, limits: Path | None = None) -> Protocol:
     """The protocol in `path`, with the values that the file `limits` changes. Raises ProtocolError."""
-    raw = _whole(path)
-    if limits is not None:
-        _change(raw, _read(limits), limits)
-    _check_finite(path, raw)
-    where = f"{path} with {limits}" if limits else str(path)
-    try:
-        protocol = msgspec.convert(raw, Protocol)
-    except msgspec.ValidationError as error:
-        raise ProtocolError(f"{where}: {error}") from None
-    _check(where, protocol)
-    return protocol
+    return _load(path, _read(limits, may_end_open=True) if limits is not None else None)
 
 
-def load_all(folder: Path = FOLDER) -> dict[str, Protocol]:
-    """Every protocol of a folder by its id. Raises ProtocolError; an empty folder is one."""
+def load_all(folder: Path = FOLDER, limits: Path | None = None) -> dict[str, Protocol]:
+    """Every protocol of a folder by its id, with a clinic's values. Raises ProtocolError with all that is wrong; a
+    folder without any is wrong too."""
     protocols: dict[str, Protocol] = {}
+    faults: list[Fault] = []
+    site = _read(limits, may_end_open=True) if limits is not None else None
     for path in sorted(folder.glob("*.toml")):
-        protocol = load(path)
-        if protocol.id != path.stem:
-            raise ProtocolError(f"{path}: id is {protocol.id!r}, must be the file's name {path.stem!r}")
-        protocols[protocol.id] = protocol
-    if not protocols:
-        raise ProtocolError(f"{folder}: no protocol (*.toml) found")
+        try:
+            protocols[path.stem] = _load(path, site)
+        except ProtocolError as error:
+            faults += error.faults
+    if not protocols and not faults:
+        faults.append(Fault(str(folder), 0, "", "no protocol", "a folder with at least one protocol (*.toml)"))
+    if faults:
+        raise ProtocolError(faults)
     return protocols
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProtocolError(f"{path}: {error}") from None
+def whole(path: Path, limits: Path | None = None) -> Document:
+    """A good protocol as its files say it, with the file and line of each value."""
+    put_together = _whole(path)
+    if limits is not None:
+        merge.with_site(put_together, _read(limits, may_end_open=True), lambda *_: True)
+    return put_together
 
 
-def _whole(path: Path) -> dict[str, Any]:
-    """A protocol's file together with the one that it extends."""
+def _load(path: Path, site: Document | None) -> Protocol:
+    whole = _whole(path)
+    protocol = _made(whole)
+    if site is None:
+        return protocol
+    beside = {other.stem: other for other in path.parent.glob("*.toml")}
+
+    def elsewhere(part: str, name: str) -> bool:
+        return any(_has(_whole(other), part, name) for other in beside.values())
+
+    faults = merge.misnamed(site, beside) + merge.with_site(whole, site, elsewhere)
+    return _made(whole, faults, site.file)
+
+
+def _made(whole: Document, faults: Sequence[Fault] = (), changed_by: Path | None = None) -> Protocol:
+    """What a file, or several together, say. `faults` are of what could not be put together."""
+    found = [*faults, *whole.faults(shape.misfits(whole.raw, Protocol))]
+    if not found:
+        protocol = msgspec.convert(whole.raw, Protocol)
+        misfits = [*checks.check(protocol), *criteria.check(protocol)]
+        if protocol.id != whole.file.stem:
+            misfits.append(Misfit(("id",), shown(protocol.id), f"the file's name, {whole.file.stem!r}"))
+        found = whole.faults(misfits)
+        if not found:
+            return protocol
+    if changed_by is not None:
+        # The other file is good by itself.
+        together = f" (together with {changed_by})"
+        found = [one if one.file == str(changed_by) else one._replace(allowed=one.allowed + together) for one in found]
+    raise ProtocolError(found)
+
+
+def _read(path: Path, *, may_end_open: bool = False) -> Document:
+    """A file down to its end."""
+    read = document.read(path)
+    if may_end_open and "end" not in read.raw:
+        return read
+    end = read.raw.pop("end", None)
+    name = f'[end] of = "{path.stem}", as the last lines: what was cut off must not look whole'
+    if end != {"of": path.stem}:
+        found = shown(end.get("of", end)) if isinstance(end, dict) else "nothing" if end is None else shown(end)
+        raise ProtocolError([read.fault(Misfit(("end",), found, name))])
+    if read.places["end",].line < max([place.line for keys, place in read.places.items() if keys[0] != "end"] or [0]):
+        raise ProtocolError([read.fault(Misfit(("end",), "more after it", name))])
+    return read
+
+
+def _whole(path: Path) -> Document:
+    """A protocol's file together with the one that it extends. Raises ProtocolError if they do not fit together."""
     own = _read(path)
-    if "extends" not in own:
+    if "extends" not in own.raw:
         return own
-    base = own.pop("extends")
+    base = own.raw["extends"]
     known = sorted(other.stem for other in path.parent.glob("*.toml") if other != path)
     if base not in known:
-        raise ProtocolError(f"{path}: extends: found {base!r}, allowed are {', '.join(known)}")
-    raw = _read(path.parent / f"{base}.toml")
-    if "extends" in raw:
-        raise ProtocolError(f"{path}: extends {base!r}, which extends another; say it of that one")
-    differs: dict[str, Any] = {part: own.pop(part) for part in ("rules", "criteria", "cuff") if part in own}
-    for part in ("rules", "criteria"):
-        new = own.pop(f"new_{part}", [])
-        if not isinstance(new, list):
-            raise ProtocolError(f"{path}: new_{part}: found {new!r}, must be [[new_{part}]]")
-        raw[part] = [*raw[part], *new]
-    _change(raw, differs, path)
-    return raw | own
+        raise ProtocolError([own.fault(Misfit(("extends",), shown(base), one_of(known, base)))])
+    whole = _read(path.parent / f"{base}.toml")
+    if "extends" in whole.raw:
+        plain = "a protocol that extends none"
+        raise ProtocolError([own.fault(Misfit(("extends",), f"{base!r}, which extends another", plain))])
+    _made(whole)
+    faults = merge.extended(own, whole)
+    _made(whole, faults, own.file)
+    return whole
 
 
-def _change(raw: dict[str, Any], differs: dict[str, Any], limits: Path) -> None:
-    """Put other values in place. Only what is there can be changed: a misspelt name must not go unnoticed."""
-    for part, changes in differs.items():
-        if part == "cuff" and isinstance(changes, dict):
-            raw["cuff"] = raw["cuff"] | changes
-        elif part in ("rules", "criteria") and isinstance(changes, dict):
-            known = {entry.get("id"): entry for entry in raw[part]}
-            for name, values in changes.items():
-                key = f"{limits}: {part}.{name}"
-                if name not in known:
-                    raise ProtocolError(
-                        f"{key}: not in protocol {raw.get('id')!r}; it has {', '.join(map(str, known))}"
-                    )
-                if not isinstance(values, dict):
-                    raise ProtocolError(f"{key}: found {values!r}, must be a table of values")
-                _change_entry(key, known[name], values)
-        else:
-            raise ProtocolError(f"{limits}: {part}: unknown; allowed are the tables rules, criteria, cuff")
-
-
-def _change_entry(key: str, entry: dict[str, Any], values: dict[str, Any]) -> None:
-    tiers = {tier["level"]: tier for tier in entry.get("tiers", [])}
-    for name, value in values.items():
-        if name in tiers and isinstance(value, dict):
-            tiers[name].update(value)
-        elif name in ("low", "medium", "high") and tiers:
-            raise ProtocolError(f"{key}.{name}: the rule has only {', '.join(tiers)}, each a table of values")
-        else:
-            entry[name] = value
-
-
-def _check(path: str, protocol: Protocol) -> None:
-    """What types cannot say."""
-    seen: set[str] = set()
-    for rule in protocol.rules:
-        key = f"{path}: rule {rule.id!r}"
-        if rule.always and rule.phases != PHASES:
-            raise ProtocolError(f"{key}: always, and only in {', '.join(rule.phases)}; give one of the two")
-        if rule.id in seen:
-            raise ProtocolError(f"{key} stands twice; a rule is one condition with several tiers")
-        seen.add(rule.id)
-        _check_tiers(key, rule)
-    for criterion in protocol.criteria:
-        key = f"{path}: criterion {criterion.id!r}"
-        if criterion.id in seen:
-            raise ProtocolError(f"{key}: the name is taken")
-        seen.add(criterion.id)
-        _check_criterion(key, criterion)
-    if protocol.lost_s <= protocol.live_s:
-        raise ProtocolError(f"{path}: lost_s is {protocol.lost_s:g}, must be over live_s {protocol.live_s:g}")
-    if not any(rule.measure == "vitals_age_s" for rule in protocol.rules):
-        raise ProtocolError(f"{path}: no rule measures vitals_age_s; a board that falls silent must be an alarm")
-    try:
-        fallback(protocol)
-    except ValueError as error:
-        raise ProtocolError(f"{path}: {error}, which a board alone judges by") from None
-
-
-def _check_tiers(key: str, rule: Rule) -> None:
-    for tier in rule.tiers:
-        if len(tier.limits) != 1:
-            raise ProtocolError(f"{key}, level {tier.level}: give exactly one of below, above, reaches")
-    if len({tier.limits[0][0] for tier in rule.tiers}) != 1:
-        raise ProtocolError(f"{key}: all tiers must look the same way: below, above or reaches")
-    for gentle, grave in zip(rule.tiers, rule.tiers[1:], strict=False):
-        if RANK[grave.level] <= RANK[gentle.level]:
-            raise ProtocolError(f"{key}: tiers go from low to high, found {gentle.level} before {grave.level}")
-        if not gentle.crossed(grave.limit) and grave.limit != gentle.limit:
-            raise ProtocolError(
-                f"{key}: the {grave.level} limit {grave.limit:g} lies inside the {gentle.level} limit {gentle.limit:g}"
-            )
-
-
-def _check_criterion(key: str, criterion: Criterion) -> None:
-    if isinstance(criterion, Observed):
-        given = [criterion.at_least, criterion.at_most, criterion.equals]
-        if sum(value is not None for value in given) != 1:
-            raise ProtocolError(f"{key}: give exactly one of at_least, at_most, equals")
-    if isinstance(criterion, Hold) and criterion.at_least > criterion.at_most:
-        raise ProtocolError(f"{key}: at_least {criterion.at_least:g} is over at_most {criterion.at_most:g}")
-
-
-def _check_finite(path: Path, value: object, key: str = "") -> None:
-    """TOML knows nan and inf; as a limit they would never be crossed."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _check_finite(path, item, f"{key}.{name}" if key else name)
-    elif isinstance(value, list):
-        for number, item in enumerate(value, 1):
-            _check_finite(path, item, f"{key}[{number}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ProtocolError(f"{path}: {key} is {value}, must be a number")
+def _has(whole: Document, part: str, name: str) -> bool:
+    entries = whole.raw.get(part, [])
+    return isinstance(entries, list) and any(isinstance(one, dict) and one.get("id") == name for one in entries)

@@ -11,19 +11,26 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.clock import host_boot, monotonic_ms, utc_ms
-from gateway.config import Config
+from gateway.clock import host_boot, monotonic_ms, utc_ms, utc_trusted
+from gateway.config import Config, GrafanaConfig
 from gateway.core.outputs import Health
 from gateway.core.protocol import Protocol
+from gateway.core.refit import without_protocol
 from gateway.engine import Engine
-from gateway.influx import Sink, writer_for
+from gateway.influx import Sink
+from gateway.influx_writers import writer_for
 from gateway.journal import Journal
 from gateway.journal_recovery import JournalInUse, NewerJournal
 from gateway.mqtt import IN_FLIGHT_MAX, Loop, Wake
 from gateway.protocols import FOLDER, ProtocolError, load_all
+from gateway.systemd_notify import Systemd
+
+if TYPE_CHECKING:
+    from gateway.grafana import Annotator
 
 IN_FLIGHT_PER_CHAIR = 4
 
@@ -38,7 +45,7 @@ def protocols_of(config: Config) -> dict[str, Protocol]:
     """The site's protocols, the one offered first in front. Raises CannotStart."""
     folder = Path(config.protocols.dir) if config.protocols.dir else FOLDER
     try:
-        protocols = load_all(folder)
+        protocols = load_all(folder, Path(config.protocols.limits) if config.protocols.limits else None)
     except ProtocolError as error:
         raise CannotStart(str(error)) from None
     first = config.protocols.default
@@ -47,6 +54,15 @@ def protocols_of(config: Config) -> dict[str, Protocol]:
     if first not in protocols:
         raise CannotStart(f"protocols.default: found {first!r}; allowed from {folder}: {', '.join(protocols)}")
     return {first: protocols[first]} | protocols
+
+
+def _roles_of(config: Config, protocols: dict[str, Protocol]) -> dict[str, str] | None:
+    """Who is what. Raises CannotStart: a role that no protocol has may do nothing, and that shows only when it must."""
+    known = {role for protocol in protocols.values() for role in protocol.roles}
+    for name, role in (config.staff or {}).items():
+        if role not in known:
+            raise CannotStart(f"staff.{name}: found {role!r}; the protocols have {', '.join(sorted(known))}")
+    return config.staff
 
 
 def run(config: Config) -> None:
@@ -60,6 +76,10 @@ def run(config: Config) -> None:
         raise CannotStart(f"{error}; install the newer version, or name another journal.path") from None
     except JournalInUse as error:
         raise CannotStart(f"{error}; stop that one, or name another journal.path") from None
+    lost = without_protocol(recovered.snapshots, protocols)
+    if stays := ", ".join(f"{chair} ({name})" for chair, name in lost.items() if chair in config.chairs):
+        known = ", ".join(protocols)
+        raise CannotStart(f"sessions go on under protocols that are not there: {stays}; put them back beside {known}")
     engine = Engine(
         config.site.name,
         config.chairs,
@@ -70,8 +90,15 @@ def run(config: Config) -> None:
         now_ms=monotonic_ms(),
         utc_ms=utc_ms(),
         host_boot=host_boot(),
+        utc_trusted=utc_trusted(),
+        site_limits=config.site_alarms,
+        spares=config.site.spares,
+        roles=_roles_of(config, protocols),
     )
     sink = Sink(journal, config.site.name, writer_for(config.influx), random.Random()) if config.influx else None
+    behind: list[Sink | Annotator] = [sink] if sink is not None else []
+    if config.grafana is not None:
+        behind.append(_annotator(journal, config.site.name, config.grafana))
     loop = Loop(
         config.mqtt,
         engine,
@@ -79,13 +106,14 @@ def run(config: Config) -> None:
         wake,
         lambda: _health(sink),
         own_topics=engine.own_topics(),
+        alive=Systemd().alive,
         # After a connect everything retained is said at once, for every chair.
         in_flight_max=max(IN_FLIGHT_MAX, IN_FLIGHT_PER_CHAIR * len(config.chairs)),
     )
     _stop_on_signals(loop)
     journal.start()
-    if sink is not None:
-        sink.start()
+    for thread in behind:
+        thread.start()
     log.info(
         f"gateway of {config.site.name}: {len(config.chairs)} chairs, broker {config.mqtt.host}:{config.mqtt.port}, "
         f"journal {config.journal.path}, {_sink_named(config)}",
@@ -100,11 +128,18 @@ def run(config: Config) -> None:
     try:
         loop.run()
     finally:
-        if sink is not None:
-            sink.stop()
+        for thread in behind:
+            thread.stop()
         journal.stop()
         wake.close()
         log.info("gateway stopped", run=engine.run)
+
+
+def _annotator(journal: Journal, site: str, config: GrafanaConfig) -> "Annotator":
+    # Imported here: a site without Grafana does without its client.
+    from gateway.grafana import Annotator  # noqa: PLC0415
+
+    return Annotator(journal, site, config, random.Random())
 
 
 def _sink_named(config: Config) -> str:

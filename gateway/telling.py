@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from gateway import wire
-from gateway.core import chair, device, ranges, views
+from gateway.core import chair, device, ranges, site, views
 from gateway.core.chair_state import ChairState, Ordered
 from gateway.core.device import Device
 from gateway.core.outputs import Publish
 from gateway.core.protocol import Protocol
+from gateway.core.site import Carried
 
 SECOND_MS = 1_000
 STATE_MS_MEAN = 900
@@ -40,6 +41,8 @@ class Teller:
         self, site: str, run: str, protocols: Mapping[str, Protocol], chairs: Iterable[str], now_ms: int
     ) -> None:
         self._site, self._run, self._protocols = site, run, protocols
+        self.group: Carried | None = None
+        """The alarm of the site that sounds for some chairs."""
         names = list(chairs)
         # Spread, so that no tick has to write all chairs down.
         self.due = {
@@ -70,6 +73,7 @@ class Teller:
         due.beat = max(now_ms, due.beat + 1)
         protocol = chair.protocol_of(self._protocols, state)
         message = views.annunciate(protocol, state, run=self._run, beat=due.beat, now_ms=now_ms)
+        message = site.to_board(message, name, state, self.group, now_ms)
         return Publish(topic=wire.device_topic(board, "annunciate"), message=message, qos=1, retain=True)
 
     def state(self, name: str, board: str, state: ChairState, known: Device, now_ms: int) -> Publish:
@@ -78,15 +82,28 @@ class Teller:
         message = views.state(
             protocol, state, known, run=self._run, site=self._site, name=name, board=board, now_ms=now_ms
         )
+        message = site.to_screen(message, state, self.group, now_ms)
         return Publish(topic=wire.chair_topic(self._site, name, "state"), message=message, retain=True)
 
     def ack(self, name: str, board: str, known: Device, now_ms: int) -> list[Publish]:
         self.due[name].ack_mono_ms = now_ms
+        return self.acked(board, known, now_ms)
+
+    def acked(self, board: str, known: Device, now_ms: int) -> list[Publish]:
         if not known.online(now_ms) or not known.boot:
             return []
-        upto, have = ranges.covered(known.durable.get(known.boot, ()), known.base, device.HAVE_MAX)
-        message = wire.Ack(boot=known.boot, run=self._run, upto=upto, have=list(have))
-        return [Publish(topic=wire.device_topic(board, "ack"), message=message)]
+        return [self._ack(board, known, known.boot, known.base)]
+
+    def acked_before(self, board: str, known: Device, record: wire.Record) -> list[Publish]:
+        """What a board carried along from a boot before the one that speaks is acknowledged only as an answer, when a
+        record of it comes again that is durable."""
+        durable = ranges.contains(known.durable.get(record.boot, ()), record.seq)
+        return [self._ack(board, known, record.boot, record.base)] if durable and record.boot != known.boot else []
+
+    def _ack(self, board: str, known: Device, boot: str, base: int) -> Publish:
+        upto, have = ranges.covered(known.durable.get(boot, ()), base, device.HAVE_MAX)
+        message = wire.Ack(boot=boot, run=self._run, upto=upto, have=list(have))
+        return Publish(topic=wire.device_topic(board, "ack"), message=message)
 
     def due_again(self, name: str, board: str, state: ChairState, known: Device, now_ms: int) -> list[Publish]:
         due = self.due[name]

@@ -1,9 +1,10 @@
 """InfluxQL as Grafana wants it, over the measurements of docs/reference/influx-schema.md.
 
 The queries work on InfluxDB 1.x, 2.x and 3.x. A value that nobody measured is a gap: no query fills one.
-"""
 
-from typing import Literal
+Vitals come each second, so a range over a day reads the copy by the minute. Which one to read is answered by the
+database itself: the hidden variable `copy` asks it with the width of the range.
+"""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
@@ -12,7 +13,17 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 SOURCE = DataSourceRef(type_val="influxdb", uid="${source}")
 SITE = '"site" =~ /^$site$/'
 CHAIR = f'{SITE} AND "chair" =~ /^$chair$/'
+SESSION = "\"session\" = '$session'"
 EACH_INTERVAL = "time($__interval)"
+LIVE = "time > now() - 15s"
+"""What a page that looks like now may still show: a value that is older is no value."""
+COPY_OF_RANGE = (
+    'SELECT "copy" FROM "minutes"."resolution"'
+    ' WHERE "from_ms" <= ($__to - $__from) AND "to_ms" > ($__to - $__from) AND time >= 0'
+)
+VITALS = '"$copy"."vitals"'
+"""Each second, or of a range over a day each minute."""
+MINUTES = '"minutes"."vitals"'
 
 
 class InfluxQl(Dataquery, Builder[Dataquery]):
@@ -42,18 +53,25 @@ def over_time(
 ) -> InfluxQl:
     """`what` as series: one for each combination of `group`. With EACH_INTERVAL first, one point an interval."""
     fill = " fill(none)" if EACH_INTERVAL in group else ""
-    return InfluxQl(f"{_select(measurement, what, where)} GROUP BY {', '.join(group)}{fill}", alias, ref)
+    return InfluxQl(f"{_select(measurement, what, where)}{_grouped(group)}{fill}", alias, ref)
 
 
-def table(measurement: str, what: str, *, where: str = CHAIR, latest: int) -> InfluxQl:
-    """The `latest` rows, newest first."""
-    return InfluxQl(f"{_select(measurement, what, where)} ORDER BY time DESC LIMIT {latest}")
+def table(measurement: str, what: str, *group: str, where: str = CHAIR, latest: int = 0, ref: str = "A") -> InfluxQl:
+    """One row for each combination of `group`, or with `latest` that many rows, newest first. A selector such as
+    `last()` at the beginning of `what` gives the row its time."""
+    order = f" ORDER BY time DESC LIMIT {latest}" if latest else ""
+    return InfluxQl(f"{_select(measurement, what, where)}{_grouped(group)}{order}", ref=ref)
 
 
-def last_of_each(measurement: str, what: str, *group: Literal['"chair"', '"criterion"', '"device"']) -> InfluxQl:
-    """One row for each combination of `group`, with the time of that row; `what` begins with a `last()`."""
-    return InfluxQl(f"{_select(measurement, what, CHAIR)} GROUP BY {', '.join(group)}")
+def of(inner: InfluxQl, what: str, where: str, *group: str) -> InfluxQl:
+    """A query over the rows of another; the time filter stands in the inner one and here."""
+    return InfluxQl(f"SELECT {what} FROM ({inner.query}) WHERE {where} AND $timeFilter{_grouped(group)}", ref=inner.ref)
+
+
+def _grouped(group: tuple[str, ...]) -> str:
+    return f" GROUP BY {', '.join(group)}" if group else ""
 
 
 def _select(measurement: str, what: str, where: str) -> str:
-    return f'SELECT {what} FROM "{measurement}" WHERE {where} AND $timeFilter'
+    named = measurement if measurement.startswith('"') else f'"{measurement}"'
+    return f"SELECT {what} FROM {named} WHERE {where} AND $timeFilter"

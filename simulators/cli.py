@@ -16,13 +16,14 @@ from hardware.bench.calibrate import CalibrationError
 from simulators import bench
 from simulators.clinic.cli import app as scenarios
 from simulators.conductor import SimBoard
+from simulators.explore.cli import app as exploring
 from simulators.mqtt_packets import Published
 from simulators.process import BoardError
 from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 
 app = typer.Typer(no_args_is_help=True, help="Simulated boards: the real firmware in a simulated world.")
-app.registered_commands.extend(scenarios.registered_commands)
+app.registered_commands.extend([*scenarios.registered_commands, *exploring.registered_commands])
 
 Device = Annotated[str, typer.Option(help="The board's name, e.g. cb-000001.")]
 Seed = Annotated[int, typer.Option(help="Which board: fixes the spread of its parts and its noise.")]

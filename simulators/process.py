@@ -1,4 +1,8 @@
-"""One MicroPython process and the pipe to it: frames in, frames out. `shims/link.py` is the other end."""
+"""One MicroPython process and the pipe to it: frames in, frames out. `shims/link.py` is the other end.
+
+A heap of a size holds what a board's holds: there the flash has main.py and bytecode, and nothing depends on where the
+sources lie. Without one the sources run from where they are.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from hardware import bytecode
 from simulators.console import Console
 
 HEAD = struct.Struct("<cHq")
@@ -43,7 +48,7 @@ def find_micropython() -> str:
 
 
 class BoardProcess:
-    """Runs `<firmware>/main.py` with the shims in front, its flash folder as working directory."""
+    """Runs `main` with the shims in front, its flash folder as working directory."""
 
     def __init__(
         self,
@@ -59,13 +64,16 @@ class BoardProcess:
         to_board_read, self._tx = os.pipe()
         self._rx, from_board_write = os.pipe()
         environment = {
-            "MICROPYPATH": f"{SHIMS}:{firmware}:.frozen",
+            "MICROPYPATH": ".sim:.frozen" if heap_bytes else f"{SHIMS}:{firmware}:.frozen",
             "CHAIRSIDE_LINK": f"{to_board_read},{from_board_write}",
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(flash),
         }
         # The heap is the firmware's: what the shims take of it, and no board has, comes on top.
-        heap = ["-X", f"heapsize={heap_bytes + SHIMS_BYTES}"] if heap_bytes else []
+        program = ["-X", f"heapsize={heap_bytes + SHIMS_BYTES}", "-m", "main"] if heap_bytes else [str(main)]
+        if heap_bytes:
+            _lay_out(bytecode.flash(firmware) | {"main.py": main.read_bytes()}, flash)
+            _lay_out(bytecode.modules(SHIMS), flash / ".sim")
         environment["CHAIRSIDE_SHIMS_BYTES"] = str(SHIMS_BYTES if heap_bytes else 0)
         # Without a console its input is held open: a closed one would read as an endless end of file.
         self._stdin: int | None = None
@@ -76,7 +84,7 @@ class BoardProcess:
             stdin, self._stdin = os.pipe()
             stdout = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._process = subprocess.Popen(
-            [micropython, *heap, str(main)],
+            [micropython, *program],
             cwd=flash,
             env=environment,
             stdin=stdin,
@@ -144,6 +152,13 @@ class BoardProcess:
         if self._console:
             self._console.detach()
         return status
+
+
+def _lay_out(files: dict[str, bytes], folder: Path) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def console_tail(log: Path, lines: int = 15) -> str:

@@ -108,9 +108,10 @@ class Server:
 class Mosquitto(Server):
     name = "mosquitto"
 
-    def __init__(self, folder: Path, *, anonymous: bool = True) -> None:
+    def __init__(self, folder: Path, *, anonymous: bool = True, config: str = "") -> None:
+        """`config` replaces all but the port, which it names by `{port}`."""
         super().__init__(folder)
-        self.anonymous = anonymous
+        self.anonymous, self.config = anonymous, config
 
     @property
     def url(self) -> str:
@@ -119,7 +120,8 @@ class Mosquitto(Server):
     def command(self) -> list[str]:
         config = self.folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous {str(self.anonymous).lower()}\n"
+            self.config.replace("{port}", str(self.port))
+            or f"listener {self.port} 127.0.0.1\nallow_anonymous {str(self.anonymous).lower()}\n"
             "set_tcp_nodelay true\npersistence false\n"
         )
         return [program("mosquitto"), "-c", str(config)]

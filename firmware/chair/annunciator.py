@@ -23,30 +23,30 @@ from micropython import const
 LEVELS = ("none", "low", "medium", "high")
 NONE, LOW, MEDIUM, HIGH = 0, 1, 2, 3
 
-ALONE_MS = 3000
-SILENCE_SOUND_MS = 30000
-NO_READING_MS = 30000
-NO_PRESSURE_MS = 60000  # a measurement takes that long
-PAUSE_MS = 120000
-CLEAR_MS = 10000
-IDENTIFY_MS = 10000
-SELF_TEST_MS = 1000
-SELF_TEST_BEEP_MS = 200
+_ALONE_MS = const(3000)
+_SILENCE_SOUND_MS = const(30000)
+_NO_READING_MS = const(30000)
+_NO_PRESSURE_MS = const(60000)  # a measurement takes that long
+_PAUSE_MS = const(120000)
+_CLEAR_MS = const(10000)
+_IDENTIFY_MS = const(10000)
+_SELF_TEST_MS = const(1000)
+_SELF_TEST_BEEP_MS = const(200)
 
 # After IEC 60601-1-8: flash period in ms with half of it lit (0: steady); when the pulses of a burst begin, how long
 # each is, and how often the burst repeats, in ms; fundamental in Hz (150-1000; the square wave brings the harmonics).
-_FLASH_MS = (0, 0, 1667, 500)
+_FLASH_MS = const((0, 0, 1667, 500))
 _PULSES = (
     (),
     (0,),
     (0, 400, 800),
     (0, 200, 400, 750, 950, 1750, 1950, 2150, 2500, 2700),
 )
-_PULSE_MS = (0, 200, 200, 125)
-_REPEAT_MS = (1, 30000, 15000, 7000)
-_TONE_HZ = (0, 440, 523, 659)
+_PULSE_MS = const((0, 200, 200, 125))
+_REPEAT_MS = const((1, 30000, 15000, 7000))
+_TONE_HZ = const((0, 440, 523, 659))
 _ALONE_FLASH_MS = const(2000)
-_MEDIUM = ("call", "no_pressure")  # of the local alarms
+_MEDIUM = const(("call", "no_pressure"))  # of the local alarms
 
 
 def lamp_lit(level, since_ms):
@@ -78,7 +78,7 @@ class LocalLimits:
         limit = low if low is not None and value < low else high if high is not None and value > high else None
         if limit is not None:
             return limit if self.crossed(name, now_ms) else None
-        if name in self.active and now_ms - self.active[name] >= CLEAR_MS:
+        if name in self.active and now_ms - self.active[name] >= _CLEAR_MS:
             del self.active[name]
         return None
 
@@ -109,7 +109,7 @@ class Annunciator:
         self._pressure_ms = now_ms  # of the last good cuff result
         self._paused_until_ms = None
         self._identify_until_ms = 0
-        self._tested_ms = now_ms if self.session else now_ms + SELF_TEST_MS
+        self._tested_ms = now_ms if self.session else now_ms + _SELF_TEST_MS
         self._shown = (NONE, False)
         self._since_ms = now_ms
 
@@ -167,13 +167,13 @@ class Annunciator:
         begun = []
         if not (self.alone and self.session):
             return begun
-        if self._unread_ms >= NO_READING_MS:
+        if self._unread_ms >= _NO_READING_MS:
             if self.local.crossed("no_reading", now_ms):
-                begun.append(("no_reading", None, NO_READING_MS // 1000, "s"))
-        elif self._unread_ms == 0 and now_ms - self.local.active.get("no_reading", now_ms) >= CLEAR_MS:
+                begun.append(("no_reading", None, _NO_READING_MS // 1000, "s"))
+        elif self._unread_ms == 0 and now_ms - self.local.active.get("no_reading", now_ms) >= _CLEAR_MS:
             del self.local.active["no_reading"]
         interval_s = self._memory.interval_s
-        overdue = interval_s and now_ms - self._pressure_ms >= 2000 * interval_s + NO_PRESSURE_MS
+        overdue = interval_s and now_ms - self._pressure_ms >= 2000 * interval_s + _NO_PRESSURE_MS
         if overdue and self.local.crossed("no_pressure", now_ms):
             begun.append(("no_pressure", None, 2 * interval_s, "s"))
         limits = self.local.limits
@@ -220,21 +220,21 @@ class Annunciator:
         """The button: pauses the sound of a board that is alone. Beside a gateway, the gateway decides."""
         if self.alone:
             self.local.active.pop("call", None)
-            self._paused_until_ms = now_ms + PAUSE_MS
+            self._paused_until_ms = now_ms + _PAUSE_MS
 
     def identify(self, now_ms):
         """Show which chair this is: all lamps flash and the sounder beeps for 10 s, unless there is an alarm."""
-        self._identify_until_ms = now_ms + IDENTIFY_MS
+        self._identify_until_ms = now_ms + _IDENTIFY_MS
 
     def signal(self, now_ms):
         """(level, sound) that people are to see and hear now."""
         silent_ms = now_ms - self._heard_ms
-        if silent_ms < ALONE_MS and not self.alone:
+        if silent_ms < _ALONE_MS and not self.alone:
             return self._level, self._sound
         self.alone = True
         level = max(self._level, MEDIUM if self.session else LOW)
         # An alarm that sounded when the gateway fell silent sounds on: nobody has said that it is over.
-        sound = self._sound or bool(self.session and silent_ms >= SILENCE_SOUND_MS)
+        sound = self._sound or bool(self.session and silent_ms >= _SILENCE_SOUND_MS)
         for name in self.local.active:
             level = max(level, MEDIUM if name in _MEDIUM else HIGH)
             sound = True
@@ -255,7 +255,7 @@ class Annunciator:
         if level < MEDIUM:
             left_ms = self._tested_ms - now_ms
             if left_ms > 0:
-                return True, True, True, _TONE_HZ[LOW] if left_ms > SELF_TEST_MS - SELF_TEST_BEEP_MS else 0
+                return True, True, True, _TONE_HZ[LOW] if left_ms > _SELF_TEST_MS - _SELF_TEST_BEEP_MS else 0
             if now_ms < self._identify_until_ms:
                 lit = now_ms % 1000 < 500
                 return lit, lit, lit, _TONE_HZ[LOW] if now_ms % 1000 < 100 else 0

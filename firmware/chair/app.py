@@ -18,7 +18,7 @@ from micropython import const
 
 # isort: off
 import slots
-from chair.finger import Finger  # the largest first: to compile one takes several times its own memory
+from chair.finger import Finger  # the largest first, while the heap is in one piece
 from chair.arm import Arm
 from chair.link import Link
 from chair import health, wire
@@ -67,7 +67,7 @@ class App:
         self._arm.schedule.told(self._memory.interval_s, self._memory.next_s, now_ms)
         self._panel = Panel(board, self._config, self._annunciator, self._clock, self._pressed)
         self._commands = Commands(self._boot)
-        self._decoder = wire.Decoder(self._boot)
+        self._decoder = wire.Decoder()
         self._faults_told = set()
         self._refused = 0
         self._trust = health.Trust(slots.life)
@@ -99,7 +99,7 @@ class App:
             link.send(),
             link.tend(),
         ]
-        if self._config.console or self._board.buttons() == (True, True):  # both held: somebody is at the board
+        if health.console_open(self._config, self._board):
             from chair.console import Console
 
             self._console = Console(
@@ -266,7 +266,7 @@ class App:
             if leaf == "ack":
                 ack = self._decoder.ack(payload)
                 if not retained:
-                    self._outbox.ack(ack["run"], ack["upto"], ack["have"], now_ms)
+                    self._outbox.ack(ack, now_ms)
             elif leaf == "annunciate":
                 self._annunciate(self._decoder.annunciate(payload), retained, now_ms)
             elif leaf == "cmd" and not retained:

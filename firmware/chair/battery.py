@@ -3,9 +3,9 @@
 from chair import pins
 from micropython import const
 
-LOW_PCT = 20
+_LOW_PCT = const(20)
 _RECOVERED_PCT = const(25)
-_CELL_V = (2.5, 4.4)  # outside it is no cell that this board could run on: the divider or its line is broken
+_CELL_V = const((2.5, 4.4))  # outside it is no cell that this board could run on: the divider or its line is broken
 _EVERY_MS = const(5000)
 _SMOOTHING = const(8)  # samples: the pump pulls the voltage down for half a minute at a time
 
@@ -33,7 +33,7 @@ class Battery:
         self.faults.discard("battery_sensor")
         self._v = v if self._v is None else self._v + (v - self._v) / _SMOOTHING
         self.pct = charge_pct(self._v)
-        if self.pct < LOW_PCT:
+        if self.pct < _LOW_PCT:
             self.faults.add("battery_low")
         elif self.pct >= _RECOVERED_PCT:
             self.faults.discard("battery_low")

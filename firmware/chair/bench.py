@@ -28,7 +28,7 @@ def _number(request, key, low, high):
 
 def arm_of(console):
     if console.arm is None:
-        raise Refused("the chair's program does not run: provision the board first")
+        raise Refused("the chair's program does not run: provision the board, or end its safe mode")
     return console.arm
 
 

@@ -4,8 +4,8 @@ from micropython import const
 
 # How far ahead a command may be valid: 5 s for what moves the pump, and a second for the gateway's estimate of our
 # clock, which can only be behind by the link's delay.
-MEASURE_AHEAD_MS_MAX = 6000
-AHEAD_MS_MAX = 60000
+_MEASURE_AHEAD_MS_MAX = const(6000)
+_AHEAD_MS_MAX = const(60000)
 _REMEMBERED = const(32)
 
 
@@ -29,7 +29,7 @@ class Commands:
         if ahead_ms <= 0:
             return "expired"
         measure = command["kind"] == "measure"
-        if ahead_ms > (MEASURE_AHEAD_MS_MAX if measure else AHEAD_MS_MAX):
+        if ahead_ms > (_MEASURE_AHEAD_MS_MAX if measure else _AHEAD_MS_MAX):
             return "valid_too_long"
         if measure and command["session"] != session:
             return "session"

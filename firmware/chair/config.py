@@ -21,9 +21,10 @@ import sys
 
 from chair import store
 from chair.settings import ConfigFault, Settings
+from micropython import const
 
-CONFIG_FILE = "config.json"
-_DEVICE_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
+_CONFIG_FILE = const("config.json")
+_DEVICE_LETTERS = const("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 # Optional. True or false, false where the file has none:
 _FLAGS = (
@@ -34,8 +35,8 @@ _FLAGS = (
     "battery",  # fitted
 )
 # Text of at most so many characters, empty where the file has none. Without a time host the MQTT host is asked.
-_TEXTS = (("mqtt_user", 64), ("mqtt_password", 64), ("time_host", 255))
-_AVERAGE_S = (8, 4, 16)  # of the oximeter, the first where the file has none
+_TEXTS = const((("mqtt_user", 64), ("mqtt_password", 64), ("time_host", 255)))
+_AVERAGE_S = const((8, 4, 16))  # of the oximeter, the first where the file has none
 
 
 def load_config():
@@ -47,9 +48,9 @@ def load_values():
     """The object that is the board's config, or ConfigFault."""
     values, by_hand = _found_in_flash("config")
     if values == {} and not by_hand:
-        raise ConfigFault("%s: not found; provision the board" % CONFIG_FILE)
+        raise ConfigFault("%s: not found; provision the board" % _CONFIG_FILE)
     if values is None:
-        raise ConfigFault("%s: not JSON" % CONFIG_FILE)
+        raise ConfigFault("%s: not JSON" % _CONFIG_FILE)
     checked(values)
     if by_hand:
         _take_over("config", values)
@@ -59,7 +60,7 @@ def load_values():
 def checked(values):
     """The Settings of an object as `config.json` holds it, or ConfigFault: also before it is written."""
     if type(values) is not dict:
-        raise ConfigFault("%s: must be an object" % CONFIG_FILE)
+        raise ConfigFault("%s: must be an object" % _CONFIG_FILE)
     if values.get("v") != 1:
         raise _found("v", values.get("v"), "1")
     device = values.get("device")
@@ -68,7 +69,7 @@ def checked(values):
     for key, length_max in (("wifi_ssid", 32), ("wifi_password", 64), ("mqtt_host", 255)):
         _text(key, values.get(key), length_max)
     if not values["mqtt_host"]:
-        raise ConfigFault("%s: mqtt_host: must not be empty" % CONFIG_FILE)
+        raise ConfigFault("%s: mqtt_host: must not be empty" % _CONFIG_FILE)
     port = values.get("mqtt_port")
     if type(port) is not int or not 1 <= port <= 65535:
         raise _found("mqtt_port", port, "1 to 65535")
@@ -99,11 +100,11 @@ def _settings(values, average_s):
 def _text(key, text, length_max):
     # What was found is not repeated: it may be a password.
     if type(text) is not str or len(text) > length_max:
-        raise ConfigFault("%s: %s: must be text of at most %d" % (CONFIG_FILE, key, length_max))
+        raise ConfigFault("%s: %s: must be text of at most %d" % (_CONFIG_FILE, key, length_max))
 
 
 def _found(key, value, allowed):
-    return ConfigFault("%s: %s: found %s, must be %s" % (CONFIG_FILE, key, repr(value)[:40], allowed))
+    return ConfigFault("%s: %s: found %s, must be %s" % (_CONFIG_FILE, key, repr(value)[:40], allowed))
 
 
 def load_calibration(device):

@@ -36,7 +36,7 @@ OUTPUTS = {
     "fault": (False, False, 1.0),
 }
 MEASURING = ("zeroing", "inflating", "deflating")
-AUTOMATIC = ("schedule", "repeat")
+_AUTOMATIC = const(("schedule", "repeat"))
 
 _EMPTY_MMHG = const(5)
 _EMPTY_MS = const(500)
@@ -124,9 +124,9 @@ class Cuff:
             return "fault"
         if self._state != "idle" or self._ended:
             return "busy"
-        if trigger in AUTOMATIC and self.dump_valve_stuck:
+        if trigger in _AUTOMATIC and self.dump_valve_stuck:
             return "fault"
-        if trigger in AUTOMATIC and not self._rested:
+        if trigger in _AUTOMATIC and not self._rested:
             return "resting"
         self._trigger = trigger
         self.reason = self._wish = ""

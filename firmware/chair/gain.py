@@ -18,8 +18,8 @@ import time
 from micropython import const
 
 START = const(36)  # 7.2 mA: tissue is told from air by what comes back at this current
-MAX = const(200)  # 40 mA
-MIN = const(3)
+_MAX = const(200)  # 40 mA
+_MIN = const(3)
 _LOW_RAW = const(100_000)
 _HIGH_RAW = const(210_000)
 _AIM_RAW = const(150_000)
@@ -89,7 +89,7 @@ class LedGain:
         self._fit(levels, clipped)
         if (self.red, self.ir) == currents:
             # As dark as the LEDs can be, and still too bright.
-            self.ambient = self.ambient or (max(levels) > _HIGH_RAW and min(currents) == MIN)
+            self.ambient = self.ambient or (max(levels) > _HIGH_RAW and min(currents) == _MIN)
             self._doubt = False
             return False
         self._before = None if clipped else (levels, currents)
@@ -102,14 +102,14 @@ class LedGain:
     def _fit(self, levels, clipped):
         red, ir = levels
         if clipped:
-            self.red = max(MIN, self.red // 2)
-            self.ir = max(MIN, self.ir // 2)
+            self.red = max(_MIN, self.red // 2)
+            self.ir = max(_MIN, self.ir // 2)
             return
         unsure = self.ambient or self._doubt
         if unsure or min(levels) < _LOW_RAW or max(levels) > _HIGH_RAW or abs(red - ir) > max(levels) // _UNEQUAL:
             aim = _OTHER_AIM_RAW if unsure and max(levels) > _OTHER_AIM_RAW + 10_000 else _AIM_RAW
-            self.red = max(MIN, min(MAX, 4 * self.red, self.red * aim // max(red, 1)))
-            self.ir = max(MIN, min(MAX, 4 * self.ir, self.ir * aim // max(ir, 1)))
+            self.red = max(_MIN, min(_MAX, 4 * self.red, self.red * aim // max(red, 1)))
+            self.ir = max(_MIN, min(_MAX, 4 * self.ir, self.ir * aim // max(ir, 1)))
 
 
 def _foreign_share(level_before, current_before, level, current):

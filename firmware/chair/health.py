@@ -3,7 +3,9 @@
 import os
 import time
 
-CRASH_FILE = "crash.txt"
+from micropython import const
+
+_CRASH_FILE = const("crash.txt")
 
 
 def new_boot():
@@ -11,10 +13,18 @@ def new_boot():
     return "".join("%02x" % byte for byte in os.urandom(8))
 
 
+def console_open(config, board):
+    """Whether a bench may speak to this start: the configuration says so, or somebody at the board holds both buttons.
+    If not, Ctrl-C on its line is noise, which must not leave a chair unwatched."""
+    may = config.console or board.buttons() == (True, True)
+    board.heed_ctrl_c(may)
+    return may
+
+
 def crash():
     """What main.py left in flash when this firmware last failed, or ""."""
     try:
-        with open(CRASH_FILE) as file:
+        with open(_CRASH_FILE) as file:
             return file.read(200)
     except (OSError, ValueError):
         return ""
@@ -23,7 +33,7 @@ def crash():
 def forget_crash():
     """It has been told."""
     try:
-        os.remove(CRASH_FILE)
+        os.remove(_CRASH_FILE)
     except OSError:
         pass  # there was none
 

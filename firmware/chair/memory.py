@@ -10,7 +10,7 @@ import os
 from chair import store
 from micropython import const
 
-_NAME = "session"
+_NAME = const("session")
 _HOUR_MS = const(3_600_000)
 _ALONE_H_MAX = const(12)
 _NEXT_S_MAX = const(300)  # first measurement after a restart: soon, but no board that restarts again and again may pump

@@ -27,7 +27,7 @@ from asyncio import core  # type: ignore[attr-defined]
 
 from micropython import const
 
-KEEPALIVE_S = 10
+_KEEPALIVE_S = const(10)
 _ANSWER_MS = const(5000)
 _LOOK_MS = const(500)  # how often silence is counted
 _PING_LOOKS = const(4)
@@ -35,10 +35,10 @@ _DEAD_LOOKS = const(10)
 _IN_FLIGHT_MAX = const(4)
 _SKIP_BYTES = const(256)
 
-_CONNACK = 0x20
-_PUBLISH = 0x30
-_PUBACK = 0x40
-_SUBACK = 0x90
+_CONNACK = const(0x20)
+_PUBLISH = const(0x30)
+_PUBACK = const(0x40)
+_SUBACK = const(0x90)
 
 
 class MqttFault(OSError):
@@ -267,7 +267,7 @@ def _connected(sock):
 def _connect_packet(device, login, will_topic, will):
     user, password = login
     flags = 0x2E | (0xC0 if user else 0)  # clean session, will retained at QoS 1, user name and password
-    body = b"\x00\x04MQTT\x04" + struct.pack("!BH", flags, KEEPALIVE_S) + _text(device) + _text(will_topic)
+    body = b"\x00\x04MQTT\x04" + struct.pack("!BH", flags, _KEEPALIVE_S) + _text(device) + _text(will_topic)
     rest = _text(user) + _text(password) if user else b""
     return _packet(0x10, body, struct.pack("!H", len(will)), will, rest)
 

@@ -27,9 +27,8 @@ from math import exp, log, sqrt
 from chair import pulses
 from micropython import const
 
-ENVELOPE_MAX = const(24)
+_ENVELOPE_MAX = const(24)
 RATIOS = (0.50, 0.75)
-DEFLATE_MMHG_PER_S = 3.5  # what the cuff aims at
 
 _RATIOS_AT_MMHG = const(40.0)
 _PULSES_MIN = const(8)
@@ -57,7 +56,7 @@ _SCATTER_MAX = const(0.16)
 _ERROR_MMHG_MAX = const(3.0)  # standard error of systolic or diastolic
 _WORTHLESS_MMHG = const(4.0)  # the error at which the quality is 0
 _LOWEST_MMHG = const(40)
-_PLAUSIBLE_MMHG = (30, 280)
+_PLAUSIBLE_MMHG = const((30, 280))
 _PULSE_PRESSURE_MMHG_MIN = const(10)
 
 
@@ -300,7 +299,7 @@ def _top(points):
 def thin(found):
     """At most 24 points (mmhg, amplitude): the median amplitude of as many neighbours as it takes, highest first."""
     n = len(found)
-    m = min(n, ENVELOPE_MAX)
+    m = min(n, _ENVELOPE_MAX)
     points = []
     for k in range(m):
         group = [found[i] for i in range(k * n // m, (k + 1) * n // m)]

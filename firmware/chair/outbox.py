@@ -24,7 +24,7 @@ from chair import packed, wire
 from micropython import const
 
 FILE = "outbox.bin"
-_HEAD = "<HBII"  # bytes of body, what it is, seq, last sending in tenths of a second (0: never)
+_HEAD = const("<HBII")  # bytes of body, what it is, seq, last sending in tenths of a second (0: never)
 _HEAD_BYTES = const(11)
 _WHAT_AT = const(2)  # from the lowest: two bits of kind, two of whose boot, four of resends
 _SENT_AT = const(7)
@@ -143,20 +143,19 @@ class Outbox:
         self._acked = None
         self._live_at = self._used
 
-    def ack(self, run, upto, have, now_ms, boot=None):
-        """Forget what is durable of `boot` (None: this one): every seq to `upto`, and the ranges. What was never sent
-        cannot be durable."""
+    def ack(self, ack, now_ms):
+        """Forget what is durable of the boot that `ack` (wire.Decoder) names: every seq to `upto`, and the ranges of
+        `have`. What was never sent cannot be durable."""
+        boot, upto, have = ack["boot"], ack["upto"], ack["have"]
+        if boot not in self._boots:
+            return
         now = now_ms // 100
-        whose = 0
-        if boot is not None:
-            if boot not in self._boots:
-                return
-            whose = self._boots.index(boot)
+        whose = self._boots.index(boot)
         if whose == 0:
-            if run != self._run:
+            if ack["run"] != self._run:
                 if self._run is not None:
                     self._resend_before = now
-                self._run = run
+                self._run = ack["run"]
             self._acked = now
             self._covered = max(self._covered, upto, max([b for _, b in have], default=0))
         to = 0

@@ -20,9 +20,9 @@ _WORDS = (
     b',"envelope":[[',
 )
 _FIRST_WORD = const(17)  # those of `wire` come before, and 16 is what stands between two points of an envelope
-_BETWEEN = b"],["
+_BETWEEN = const(b"],[")
 _CODES = {byte: code for code, byte in enumerate(b'0123456789.\x10,"')}
-_CHARACTERS = b'0123456789.\x10,"'
+_CHARACTERS = const(b'0123456789.\x10,"')
 _WORD = const(14)
 _OTHER = const(15)  # two nibbles follow; fewer are the padding at the end
 

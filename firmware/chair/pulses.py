@@ -15,7 +15,7 @@ from array import array
 
 from micropython import const
 
-PULSES_MAX = const(256)
+_PULSES_MAX = const(256)
 
 _STEP_MS = const(20)
 _RING = const(256)  # samples, a power of two: 5 s
@@ -41,9 +41,9 @@ class Pulses:
     def __init__(self):
         self._ring = array("i", bytes(4 * _RING))  # pressure, 1/1000 mmHg
         self._bridged = bytearray(_RING)
-        self._mmhg = array("H", bytes(2 * PULSES_MAX))  # 1/100 mmHg
-        self._amplitude = array("H", bytes(2 * PULSES_MAX))  # 1/1000 mmHg
-        self._spacing_ms = array("H", bytes(2 * PULSES_MAX))
+        self._mmhg = array("H", bytes(2 * _PULSES_MAX))  # 1/100 mmHg
+        self._amplitude = array("H", bytes(2 * _PULSES_MAX))  # 1/1000 mmHg
+        self._spacing_ms = array("H", bytes(2 * _PULSES_MAX))
         self.clear()
 
     def clear(self):
@@ -171,7 +171,7 @@ class Pulses:
             if self._bridged[i & (_RING - 1)]:
                 return
         mmmhg = first - fall * peak_n // length
-        if mmmhg < _LOWEST_MMMHG or not 0 < amplitude < 65000 or self.count == PULSES_MAX:
+        if mmmhg < _LOWEST_MMMHG or not 0 < amplitude < 65000 or self.count == _PULSES_MAX:
             return
         i = self.count
         self._mmhg[i] = mmmhg // 10

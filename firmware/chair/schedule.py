@@ -8,8 +8,10 @@ The gateway learns of a measurement only from its result, so it says "now" until
 "now" that is said while it runs and for a minute after; only one that is still said then is a new order.
 """
 
+from micropython import const
+
 AUTOMATIC_GAP_MS = 31000  # between automatic cycles, for the arm; the cuff itself insists on 30 s
-REPEAT_MS = 60000
+_REPEAT_MS = const(60000)
 
 
 class Schedule:
@@ -29,7 +31,7 @@ class Schedule:
         elif next_s > 0:
             self._due_ms = now_ms + next_s * 1000
             self._answered = False
-        elif not self._answered or now_ms - self._measured_ms >= REPEAT_MS:
+        elif not self._answered or now_ms - self._measured_ms >= _REPEAT_MS:
             self._due_ms = now_ms
 
     def again(self, at_ms):

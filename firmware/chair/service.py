@@ -1,7 +1,8 @@
 """The link and the update, and nothing else: what runs in safe mode, and while an update comes.
 
 The cuff stays as the base left it, pump off and valves open, and no sensor is asked. The board tells so, answers
-commands, still passes on the call button, and shows yellow and cyan by turns.
+commands, still passes on the call button, and shows yellow and cyan by turns. In safe mode it also has the console,
+where that is open; a session forbids it nothing, for nobody is measured.
 
     safe mode   after three bad starts in a row. Ends with an update, a commanded restart or a power cycle; crashes
                 and the watchdog lead back into it.
@@ -43,7 +44,7 @@ class Service:
         self._boot = health.new_boot()
         self._crash_text = health.crash()
         self._commands = Commands(self._boot)
-        self._decoder = wire.Decoder(self._boot)
+        self._decoder = wire.Decoder()
         self._step_ms = self._clock.up_ms()
         self._restart_ms = None
         self._failure = None
@@ -57,7 +58,12 @@ class Service:
         self._event("update" if slots.life.updating else "fault", self._mode)
         self._board.start_watchdog(_WATCHDOG_MS)
         link = self._link
-        self._tasks = [asyncio.create_task(self._guarded(part)) for part in (link.run(), link.send(), link.tend())]
+        parts = [link.run(), link.send(), link.tend()]
+        if health.console_open(self._config, self._board) and slots.life.safe_mode:
+            from chair.console import Console
+
+            parts.append(Console(self._board, self._identity, clock=self._clock).run())
+        self._tasks = [asyncio.create_task(self._guarded(part)) for part in parts]
         called = False
         while self._failure is None:
             await asyncio.sleep_ms(_TURN_MS)
@@ -117,6 +123,9 @@ class Service:
             "security": slots.life.security,
         }
 
+    def _identity(self):
+        return dict(self.status(), device=self._config.device, boot=self._boot)
+
     def link_up(self):
         health.forget_crash()
         slots.life.told()
@@ -129,7 +138,7 @@ class Service:
         try:
             if leaf == "ack" and not retained:
                 ack = self._decoder.ack(payload)
-                self._outbox.ack(ack["run"], ack["upto"], ack["have"], now_ms)
+                self._outbox.ack(ack, now_ms)
             elif leaf == "annunciate":
                 session = self._decoder.annunciate(payload)["session"]
                 if slots.life.updating and session and not retained and slots.life.withdraw():
@@ -146,7 +155,7 @@ class Service:
         if reason:
             return reason
         if command["kind"] == "update":
-            from chair import update  # 12 KB of heap while it is compiled
+            from chair import update  # 12 KB of heap, for updates only
 
             fields = command.get("update")
             self._step_ms = now_ms

@@ -26,7 +26,7 @@ from micropython import const
 _CUT_OFF_MMHG = const(290)
 HELD_MMHG = const(15)
 _HELD_MS_MAX = const(150_000)
-_SENSOR_MMHG = (-13, 370)  # what an MPX5050 can say; below it the line is broken
+_SENSOR_MMHG = const((-13, 370))  # what an MPX5050 can say; below it the line is broken
 _SILENT_MS_MAX = const(150)
 _RETRY_MS = const(250)  # a stuck bus holds each try for 50 ms: at every tick nothing else would run
 _FROZEN_MS = {"inflating": 500, "deflating": 1500}  # moving air never reads the same for so long

@@ -13,7 +13,7 @@ import struct
 from micropython import const
 
 PORT = 123
-WAIT_MS_MAX = 1000
+_WAIT_MS_MAX = const(1000)
 _LOOK_MS = const(10)
 _FROM_1900_S = const(2208988800)
 _ERA_S = const(4294967296)  # the 32 bit seconds begin again in February 2036
@@ -42,7 +42,7 @@ class Utc:
             while True:
                 await asyncio.sleep_ms(_LOOK_MS)
                 now_ms = self._clock.up_ms()
-                if now_ms - sent_ms > WAIT_MS_MAX:
+                if now_ms - sent_ms > _WAIT_MS_MAX:
                     return False
                 try:
                     answer = sock.recv(48)

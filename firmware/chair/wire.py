@@ -11,8 +11,8 @@ import json
 
 from micropython import const
 
-VERSION = 1
-BYTES_MAX = 2048
+_VERSION = const(1)
+_BYTES_MAX = const(2048)
 
 VITALS = 0
 CUFF = 1
@@ -21,7 +21,7 @@ RECORD_LEAF = ("vitals", "cuff", "event")
 
 LEVELS = ("none", "low", "medium", "high")
 COMMANDS = ("measure", "abort", "identify", "reboot", "waveform", "update")
-_COUNT_MAX = 1 << 53
+_COUNT_MAX = const(1 << 53)
 
 # name, digits after the point, lowest, highest
 _VITALS = (
@@ -43,7 +43,7 @@ _CUFF = (
 
 
 class Refused(ValueError):
-    """A payload that does not fit; `kind` is oversized, malformed, version, invalid, boot or epoch."""
+    """A payload that does not fit; `kind` is oversized, malformed, version, invalid or epoch."""
 
     def __init__(self, kind, detail):
         super().__init__("%s: %s" % (kind, detail))
@@ -57,7 +57,8 @@ def topic(device, leaf):
 # ---- from the board ----
 
 
-_UNCALIBRATED = ',"uncalibrated":true'
+_UNCALIBRATED = const(',"uncalibrated":true')
+_UP_MS = const(b'"up_ms":')
 
 
 def vitals_body(up_ms, age_ms, reading, cuff="idle", cuff_mmhg=None, seat="unknown"):
@@ -113,7 +114,7 @@ def event_body(up_ms, kind, name, value=None, limit=None, unit=None, detail=None
 def record(boot, seq, base, late, body, utc_ms=None):
     """The payload of a record, ready to publish. `utc_ms` is the UTC of the boot's millisecond 0, once it is known."""
     head = '{"v":%d,"boot":"%s","seq":%d,"base":%d,%s' % (
-        VERSION,
+        _VERSION,
         boot,
         seq,
         base,
@@ -126,12 +127,11 @@ def record(boot, seq, base, late, body, utc_ms=None):
 
 def waveform(boot, up_ms, rate_hz, ir):
     """A second of the pleth. Not a record."""
-    return _dumps({"v": VERSION, "boot": boot, "up_ms": up_ms, "rate_hz": rate_hz, "ir": ir})
+    return _dumps({"v": _VERSION, "boot": boot, "up_ms": up_ms, "rate_hz": rate_hz, "ir": ir})
 
 
 # Words that most records contain, each kept as one control byte, which JSON text never does. Order matters: a longer
 # word stands before its part.
-_UP_MS = b'"up_ms":'
 _WORDS = (
     b',"quality":"good","sqi_pct":',
     b',"quality":"',
@@ -167,19 +167,19 @@ def unpack(packed):
 
 
 def will(boot, conn):
-    return b'{"v":%d,"boot":"%s","conn":%d,"online":false}' % (VERSION, boot, conn)
+    return b'{"v":%d,"boot":"%s","conn":%d,"online":false}' % (_VERSION, boot, conn)
 
 
 def status(boot, conn, fields):
     """`fields` are the optional ones of the contract, those that are known."""
-    message = {"v": VERSION, "boot": boot, "conn": conn, "online": True}
+    message = {"v": _VERSION, "boot": boot, "conn": conn, "online": True}
     message.update(fields)
     return _dumps(message)
 
 
 def reply(boot, id, reason):
     """The answer to a command; an empty `reason` means that it was accepted."""
-    message = {"v": VERSION, "boot": boot, "id": id, "result": "refused" if reason else "accepted"}
+    message = {"v": _VERSION, "boot": boot, "id": id, "result": "refused" if reason else "accepted"}
     if reason:
         message["reason"] = reason[:64]
     return _dumps(message)
@@ -217,7 +217,7 @@ _ANNUNCIATE = {
     "cuff_interval_s": ("count", True),
     "cuff_next_s": ("count", False),
 }
-_LIMITS = ("spo2_low_pct", "pulse_low_bpm", "pulse_high_bpm", "sys_low_mmhg", "sys_high_mmhg")
+_LIMITS = const(("spo2_low_pct", "pulse_low_bpm", "pulse_high_bpm", "sys_low_mmhg", "sys_high_mmhg"))
 _CMD = {
     "id": ("name", True),
     "kind": (COMMANDS, True),
@@ -230,14 +230,13 @@ _HAVE_MAX = const(16)
 
 
 class Decoder:
-    """Decodes for one boot. Remembers the highest epoch: an older gateway must not speak over its successor."""
+    """Remembers the highest epoch: an older gateway must not speak over its successor."""
 
-    def __init__(self, boot):
-        self._boot = boot
+    def __init__(self):
         self._epoch = 0
 
     def ack(self, payload):
-        """{"run", "upto", "have": [[a, b], ...]}, for this boot only."""
+        """{"boot", "run", "upto", "have": [[a, b], ...]}; `boot` may be one before this, see chair/outbox.py."""
         message = _checked(payload, _ACK)
         have = message.setdefault("have", [])
         if type(have) is not list or len(have) > _HAVE_MAX:
@@ -245,8 +244,6 @@ class Decoder:
         for pair in have:
             if type(pair) is not list or len(pair) != 2 or type(pair[0]) is not int or type(pair[1]) is not int:
                 raise Refused("invalid", "have")
-        if message["boot"] != self._boot:
-            raise Refused("boot", message["boot"])
         return self._current(message)
 
     def annunciate(self, payload):
@@ -274,8 +271,8 @@ class Decoder:
 
 
 def _checked(payload, table):
-    if len(payload) > BYTES_MAX:
-        raise Refused("oversized", "%d bytes, at most %d" % (len(payload), BYTES_MAX))
+    if len(payload) > _BYTES_MAX:
+        raise Refused("oversized", "%d bytes, at most %d" % (len(payload), _BYTES_MAX))
     try:
         message = json.loads(payload)
     except ValueError:  # UnicodeError too
@@ -286,7 +283,7 @@ def _checked(payload, table):
         raise Refused("version", "none")
     if type(message["v"]) is not int:
         raise Refused("invalid", "v")
-    if message["v"] != VERSION:
+    if message["v"] != _VERSION:
         raise Refused("version", str(message["v"]))
     for fields in (table, _GATEWAY):
         for name, (check, required) in fields.items():

@@ -16,7 +16,7 @@ from micropython import const
 from drivers import ChipFault
 
 DEPTH = const(32)  # samples the FIFO holds: 320 ms at 100/s
-COUNTS_MAX = const(262143)  # 18 bit: the ADC is clipped here
+_COUNTS_MAX = const(262143)  # 18 bit: the ADC is clipped here
 
 _FIFO_WR_PTR = const(0x04)
 _FIFO_DATA = const(0x07)

@@ -8,9 +8,9 @@ a board is calibrated against a manometer; the constants below are what an uncal
 from chair import pins
 from micropython import const
 
-MMHG_PER_KPA = 7.50062
+_MMHG_PER_KPA = const(7.50062)
 ZERO_V = pins.PRESSURE_DIVIDER * pins.PRESSURE_SUPPLY_V * pins.PRESSURE_OFFSET
-MMHG_PER_V = MMHG_PER_KPA / (pins.PRESSURE_DIVIDER * pins.PRESSURE_SUPPLY_V * pins.PRESSURE_GAIN_PER_KPA)
+MMHG_PER_V = _MMHG_PER_KPA / (pins.PRESSURE_DIVIDER * pins.PRESSURE_SUPPLY_V * pins.PRESSURE_GAIN_PER_KPA)
 
 
 _READS_PER_CHECK = const(50)  # once a second at the cuff supervisor's pace

@@ -5,7 +5,8 @@ from typing import Literal
 from msgspec import Struct
 
 from gateway import wire
-from gateway.core.alarms import Alarm, Change
+from gateway.core.alarm import Alarm, Change
+from gateway.core.changes import Extreme
 from gateway.core.session import Session
 
 DONE_MAX = 64
@@ -18,6 +19,8 @@ class VitalsRead(Struct, frozen=True, kw_only=True):
     record: wire.Vitals
     at_mono_ms: int
     delay_ms: int
+    clock_apart_s: float | None = None
+    """How far the board's own UTC is from the gateway's; None: one of them does not know it."""
 
 
 class CuffRead(Struct, frozen=True, kw_only=True):
@@ -43,7 +46,11 @@ class Tick(Struct, frozen=True, kw_only=True):
 
 
 class Staff(Struct, frozen=True, kw_only=True):
+    """What somebody did to a chair. `role` is None where the site names no staff, empty for whom it does not name."""
+
     do: wire.Do
+    chair: str = ""
+    role: str | None = None
 
 
 Happening = VitalsRead | CuffRead | Happened | Reported | Tick | Staff
@@ -68,7 +75,16 @@ class ChairState(Struct, frozen=True, kw_only=True):
     ended: Session | None = None
     """The session before, to which late readings may belong."""
     alarms: dict[str, Alarm] = {}
+    """By rule, those that are not normal."""
     vitals: VitalsRead | None = None
+    heard_mono_ms: int | None = None
+    """The newest record of any kind, by its sensor's time."""
+    hold_mono_ms: int | None = None
+    """Since when the cuff holds the finger's pulse."""
+    away_mono_ms: int | None = None
+    """Since when the patient is off the sensors with leave."""
+    windows: dict[str, tuple[Extreme, ...]] = {}
+    """For measures that are falls or rises: the extremes of their windows."""
     last_value_mono_ms: int | None = None
     """The last good saturation."""
     cuff: CuffRead | None = None

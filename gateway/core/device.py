@@ -1,6 +1,6 @@
 """One board as its link shows it: what was accepted, what is durable, how its clock relates to ours."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from gateway.core import ranges
@@ -75,6 +75,16 @@ def stored(device: Device, boot: str, seq: int) -> Device:
         return device
     durable = {**device.durable, boot: ranges.with_seq(device.durable.get(boot, ()), seq)}
     return replace(device, durable=durable)
+
+
+def clock_apart_s(device: Device, record: Record, now_ms: int, utc_ms: int) -> float | None:
+    """How far the board's own UTC is from the gateway's at the moment the record was made; None if the board does not
+    know UTC, or nobody knows that moment. A delay that all messages share is apart as well: the map cannot see it."""
+    time_map = device.time_map
+    if record.at_ms is UNSET or time_map is None or time_map.boot != record.boot:
+        return None
+    made_ms = min(now_ms, sensor_mono_ms(time_map, record.up_ms, 0))
+    return abs(record.at_ms - (utc_ms - (now_ms - made_ms))) / 1000
 
 
 def missing(device: Device) -> int:

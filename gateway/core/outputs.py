@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gateway.wire import Message
+from gateway.wire import JournalWord, Message
 
 Measurement = Literal["vitals", "cuff", "alarm", "readiness", "session", "device", "gateway"]
 
@@ -77,3 +77,8 @@ class Health(Struct, frozen=True, kw_only=True):
     sink_lag_s: float = 0.0
     sink_quarantined: int = 0
     journal_ok: bool = True
+    journal: JournalWord = "ok"
+    journal_since_mono_ms: int | None = None
+    """Since when it is what `journal` says; None while it is ok."""
+    utc_trusted: bool = False
+    """Does a time service keep the computer's UTC?"""

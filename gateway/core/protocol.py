@@ -3,8 +3,11 @@
 Every number a clinician approves stands in `gateway/protocols/*.toml` and arrives here as these types.
 """
 
+import hashlib
+from functools import cached_property
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from gateway.wire import FallbackLimits
@@ -17,20 +20,32 @@ RANK: dict[str, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 Measure = Literal[
     "spo2_pct", "pulse_bpm", "below_range",  # vitals
+    "resp_bpm", "spo2_fall_pct", "pulse_fall_bpm", "pulse_rise_bpm",  # the falls and rises are within the rule's window
     "sys_mmhg", "dia_mmhg", "map_mmhg", "sys_rise_mmhg", "dia_rise_mmhg",  # cuff; the rises are over the baseline
     "above_range", "cuff_failures", "cuff_overdue_s",
-    "vitals_age_s", "unwatched_s", "finger_off", "poor_signal",
-    "board_fault", "uncalibrated", "battery_pct", "nurse_call", "local_alarm",
+    "vitals_age_s", "board_age_s", "unwatched_s", "finger_off", "poor_signal", "seat_left", "seat_without_session",
+    "board_fault", "safe_mode", "clock_apart_s", "uncalibrated", "calibration_expired", "battery_pct",
+    "nurse_call", "local_alarm",
 ]  # fmt: skip
 Phase = Literal["before", "dosing", "recovery"]
 PHASES: tuple[Phase, ...] = ("before", "dosing", "recovery")
+Suppressor = Literal["cuff_hold", "away", "silence"]
 Clock = Literal["first_dose", "last_dose", "dose_end"]
+Item = Literal[
+    "moaas", "cadss", "dissociation", "nausea", "pain", "gait", "oriented", "escort", "activity", "breathing", "oxygen",
+]  # fmt: skip
+"""What staff observe; the names of `wire.Observe`."""
+Word = Literal["steady", "help", "unable", "deep", "limited", "apnoea"]
+"""What staff see of the gait and the breathing, by its published scales from good to bad."""
+WORD_VALUE: dict[str, int] = {"steady": 2, "help": 1, "unable": 0, "deep": 2, "limited": 1, "apnoea": 0}
 
 
 class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One level of a rule: the limit, and how long or for how many readings it must be crossed.
 
     Exactly one of `below`, `above` (both without the limit itself) and `reaches` (the limit or more).
+    `depth_s` is a smart delay: the distance beyond the limit times the seconds there (for saturation %*s). The level
+    holds as soon as it is reached, and never later than after `delay_s`. 0: by `delay_s` alone.
     """
 
     level: AlarmLevel
@@ -38,6 +53,7 @@ class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     above: float | None = None
     reaches: float | None = None
     delay_s: Seconds = 0
+    depth_s: Seconds = 0
     readings: Annotated[int, Meta(ge=1, le=5)] = 1
 
     @property
@@ -48,7 +64,9 @@ class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def limit(self) -> float:
-        return self.limits[0][1]
+        limit = self.below if self.below is not None else self.above if self.above is not None else self.reaches
+        assert limit is not None
+        return limit
 
     def crossed(self, value: float, margin: float = 0.0) -> bool:
         """Is `value` beyond the limit, or within `margin` of it on the inside?"""
@@ -59,9 +77,18 @@ class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.reaches is not None and value >= self.reaches - margin
 
 
+class SuppressedBy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What keeps a rule from sounding, and for how long at most: the cuff on the same arm (`cuff_hold`), staff who took
+    the patient elsewhere (`away`), or a chair without data, which has its own alarm (`silence`)."""
+
+    by: Suppressor
+    at_most_s: Annotated[float, Meta(gt=0, le=3_600)]
+
+
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One condition with its levels, gentlest first. `always`: judged without a session too. Outside its `phases` it is
-    not judged, and an alarm that stood ends with the phase."""
+    not judged, and an alarm that stood ends with the phase. `window_s` is how far back a fall or a rise looks. A medium
+    or high alarm that nobody acknowledges for `escalate_s` is signalled one level higher; 0: never."""
 
     id: Identifier
     measure: Measure
@@ -71,6 +98,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tiers: Annotated[tuple[Tier, ...], Meta(min_length=1, max_length=3)]
     hysteresis: Annotated[float, Meta(ge=0)] = 0
     clear_s: Seconds = 0
+    window_s: Annotated[float, Meta(ge=0, le=3_600)] = 0
+    escalate_s: Seconds = 0
+    suppress: Annotated[tuple[SuppressedBy, ...], Meta(max_length=3)] = ()
     always: bool = False
     phases: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=3)] = PHASES
 
@@ -137,11 +167,11 @@ class Observed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
     id: Identifier
     label: Label
-    item: Literal["moaas", "dissociation", "nausea", "gait_steady", "oriented", "escort"]
+    item: Item
     since: Clock | None = None
     at_least: float | None = None
     at_most: float | None = None
-    equals: bool | None = None
+    equals: bool | Word | None = None
 
 
 class Quiet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="quiet"):
@@ -153,10 +183,43 @@ class Quiet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     for_s: Seconds
 
 
-Criterion = Elapsed | Hold | NearBaseline | Observed | Quiet
+class Score(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="score"):
+    """A published score (`core.scores`) of what was seen and measured after a clock; every item must be known."""
+
+    id: Identifier
+    label: Label
+    score: Literal["aldrete", "padss"]
+    at_least: Annotated[int, Meta(ge=1, le=10)]
+    since: Clock
+    pressure_age_max_s: Annotated[float, Meta(gt=0)]
+    spo2_age_max_s: Annotated[float, Meta(ge=1, le=60)] = 60
 
 
-class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Coverage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="coverage"):
+    """The share of good saturations in the last minutes, live: what came late was not watched."""
+
+    id: Identifier
+    label: Label
+    at_least_pct: Annotated[float, Meta(gt=0, le=100)]
+    over_s: Annotated[float, Meta(ge=60, le=3_600)]
+
+
+Criterion = Elapsed | Hold | NearBaseline | Observed | Quiet | Score | Coverage
+
+
+class ObservationPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What staff are asked to look at: first when one of these phases has lasted `after_s`, and again when the last
+    answer is `every_s` old; with 0 once in each phase."""
+
+    id: Identifier
+    item: Item
+    label: Label
+    phases: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=3)] = PHASES
+    after_s: Seconds = 0
+    every_s: Seconds = 0
+
+
+class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     id: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
     title: Label
     notice: Annotated[str, Meta(max_length=300)]
@@ -168,6 +231,24 @@ class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lost_s: Annotated[float, Meta(gt=0, le=120)]
     """Vitals older than this are not shown at all."""
     audio_pause_s: Annotated[float, Meta(gt=0, le=300)]
+    observations: tuple[ObservationPlan, ...] = ()
+    permissions: dict[str, tuple[str, ...]] = {}
+    """An action of `wire.actions`, by its name on the wire, and the roles that may do it; one not named is open to
+    every role."""
+    roles: tuple[Identifier, ...] = ("nurse", "physician", "lead")
+
+    @cached_property
+    def by_measure(self) -> dict[str, tuple[Rule, ...]]:
+        """The rules that each measure goes to."""
+        measures = {rule.measure for rule in self.rules}
+        return {name: tuple(rule for rule in self.rules if rule.measure == name) for name in measures}
+
+
+def content_hash(protocol: Protocol) -> str:
+    """Names what is in effect, number by number: the first 12 hex digits of the SHA-256 of its canonical JSON."""
+    # A number that a file gives and one that a type has by itself are the same: 0 is 0.0.
+    plain = msgspec.convert(msgspec.to_builtins(protocol), Protocol)
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()[:12]
 
 
 def fallback(protocol: Protocol) -> FallbackLimits:
@@ -176,7 +257,7 @@ def fallback(protocol: Protocol) -> FallbackLimits:
     def gravest(measure: Measure, *, low: bool) -> float:
         for rule in protocol.rules:
             tier = rule.tiers[-1]
-            if rule.measure == measure and (tier.below is not None) == low:
+            if rule.measure == measure and set(rule.phases) == set(PHASES) and (tier.below is not None) == low:
                 return tier.limit
         raise ValueError(f"no rule for {measure} {'below' if low else 'above'} a limit")
 

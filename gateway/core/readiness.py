@@ -1,34 +1,33 @@
-"""May the patient go home? Each criterion is met, unmet with its number, or unknown with what is missing.
+"""May the patient go home? What readiness remembers of a stay, and what follows from its criteria (`core.criteria`).
 
-Only what is known can be met: a clock that was not started, a value that is old, an observation from before the dose
-ended are unknown. The answer is advice; people sign.
+    NOT_READY ── every criterion met ──▶ CRITERIA_MET ── a person ──▶ SIGNED_OFF ── a person, an escort ──▶ DISCHARGED
+        ▲                                     │                            │
+        └──────── one is met no more ─────────┴────────────────────────────┘
+
+The answer is advice; people sign. Missing or unknown is not ready.
 """
-
-import itertools
 
 from msgspec.structs import replace
 
-from gateway.core.protocol import (
-    RANK,
-    Clock,
-    Criterion,
-    Elapsed,
-    Hold,
-    NearBaseline,
-    Observed,
-    Protocol,
-    Quiet,
-)
-from gateway.core.session import Held, Session
+from gateway.core import criteria
+from gateway.core.chair_state import ReadinessChanged
+from gateway.core.protocol import RANK, Elapsed, Hold, Protocol
+from gateway.core.session import GOOD_MINUTES_MAX, MINUTE_MS, Held, Latest, Session
 from gateway.wire import CriterionView, Level
 
-CLOCK_WORDS: dict[Clock, str] = {
-    "first_dose": "the first dose", "last_dose": "the last dose", "dose_end": "the end of the dose",
-}  # fmt: skip
+SPEAKS_FOR_MS = 1_500
+"""A good saturation speaks for the time since the one before it, and for so long at most: they come each second."""
+SCORED = ("spo2_pct", "pulse_bpm", "resp_bpm")
 
 
 def assess(protocol: Protocol, session: Session, now_ms: int) -> list[CriterionView]:
-    return [_assess(criterion, session, now_ms) for criterion in protocol.criteria]
+    views: list[CriterionView] = []
+    for criterion in protocol.criteria:
+        verdict, detail = criteria.judged(criterion, session, now_ms)
+        views.append(
+            CriterionView(id=criterion.id, label=criterion.label, verdict=verdict, detail=detail[:200])  # type: ignore[arg-type]
+        )
+    return views
 
 
 def all_met(verdicts: list[CriterionView]) -> bool:
@@ -36,8 +35,39 @@ def all_met(verdicts: list[CriterionView]) -> bool:
     return bool(verdicts) and all(verdict.verdict == "met" for verdict in verdicts)
 
 
+def follow(protocol: Protocol, session: Session, now_ms: int) -> tuple[Session, ReadinessChanged | None]:
+    """Met and revoked by themselves, signed by people only."""
+    verdicts = assess(protocol, session, now_ms)
+    changed = tuple(view for view in verdicts if session.verdicts.get(view.id) != view.verdict)
+    met = all_met(verdicts)
+    session = _reached(protocol, session, verdicts, now_ms)
+    reason = ""
+    if session.readiness == "NOT_READY" and met:
+        session = replace(session, readiness="CRITERIA_MET")
+        reason = "every criterion is met"
+    elif session.readiness != "NOT_READY" and not met:
+        broken = "; ".join(f"{view.label}: {view.detail}" for view in verdicts if view.verdict != "met")
+        session = replace(session, readiness="NOT_READY", signed_off_by="")
+        reason = f"revoked: {broken}"
+    elif not changed:
+        return session, None
+    session = replace(session, verdicts={view.id: view.verdict for view in verdicts})
+    return session, ReadinessChanged(session=session.id, state=session.readiness, reason=reason[:200], criteria=changed)
+
+
+def _reached(protocol: Protocol, session: Session, verdicts: list[CriterionView], now_ms: int) -> Session:
+    """Keeps when every criterion was first met, and every one but those that only ask for time to pass."""
+    if session.first_met_but_time_mono_ms is None:
+        pairs = zip(protocol.criteria, verdicts, strict=True)
+        if all_met([view for criterion, view in pairs if not isinstance(criterion, Elapsed)]):
+            session = replace(session, first_met_but_time_mono_ms=now_ms)
+    if session.first_met_mono_ms is None and all_met(verdicts):
+        session = replace(session, first_met_mono_ms=now_ms)
+    return session
+
+
 def held_with(protocol: Protocol, session: Session, values: dict[str, float], at_ms: int, *, history: bool) -> Session:
-    """The holds after good values at a time. History cannot build a hold, but it breaks one."""
+    """The session after good values at a time. History cannot build a hold, nor is it watched; but it breaks one."""
     held = dict(session.held)
     for criterion in protocol.criteria:
         if not isinstance(criterion, Hold) or criterion.measure not in values:
@@ -56,7 +86,23 @@ def held_with(protocol: Protocol, session: Session, values: dict[str, float], at
         )
         since_ms = (before.since_mono_ms if unbroken and before else at_ms) if inside else None
         held[criterion.id] = Held(since_mono_ms=since_ms, last_mono_ms=at_ms, value=value)
-    return replace(session, held=held)
+    if history:
+        return replace(session, held=held)
+    latest = {name: Latest(value=values[name], at_mono_ms=at_ms) for name in SCORED if name in values}
+    good_ms = _good_with(session, at_ms) if "spo2_pct" in values else session.good_ms
+    return replace(session, held=held, latest={**session.latest, **latest}, good_ms=good_ms)
+
+
+def _good_with(session: Session, at_ms: int) -> tuple[tuple[int, int], ...]:
+    """The good time of each minute with one more good saturation."""
+    before = session.latest.get("spo2_pct")
+    since_ms = max(0, at_ms - before.at_mono_ms) if before is not None else 1_000
+    minute = max(0, at_ms - session.started_mono_ms) // MINUTE_MS
+    minutes = session.good_ms
+    had_ms = 0
+    if minutes and minutes[-1][0] == minute:
+        minutes, had_ms = minutes[:-1], minutes[-1][1]
+    return (*minutes, (minute, min(MINUTE_MS, had_ms + min(since_ms, SPEAKS_FOR_MS))))[-GOOD_MINUTES_MAX:]
 
 
 def loud_with(session: Session, level: Level, now_ms: int) -> Session:
@@ -65,110 +111,3 @@ def loud_with(session: Session, level: Level, now_ms: int) -> Session:
         return session
     quieter = {name: now_ms for name, rank in RANK.items() if 0 < rank <= RANK[level]}
     return replace(session, loud_mono_ms={**session.loud_mono_ms, **quieter})
-
-
-def _assess(criterion: Criterion, session: Session, now_ms: int) -> CriterionView:
-    if isinstance(criterion, Elapsed):
-        verdict, detail = _elapsed(criterion, session, now_ms)
-    elif isinstance(criterion, Hold):
-        verdict, detail = _hold(criterion, session, now_ms)
-    elif isinstance(criterion, NearBaseline):
-        verdict, detail = _near_baseline(criterion, session, now_ms)
-    elif isinstance(criterion, Observed):
-        verdict, detail = _observed(criterion, session)
-    else:
-        verdict, detail = _quiet(criterion, session, now_ms)
-    return CriterionView(id=criterion.id, label=criterion.label, verdict=verdict, detail=detail)  # type: ignore[arg-type]
-
-
-def _not_begun(clock: Clock) -> tuple[str, str]:
-    return "unknown", f"{CLOCK_WORDS[clock]} is not marked"
-
-
-def _elapsed(criterion: Elapsed, session: Session, now_ms: int) -> tuple[str, str]:
-    began_ms = session.clock_ms(criterion.since)
-    if began_ms is None:
-        return _not_begun(criterion.since)
-    passed_s = (now_ms - began_ms) / 1000
-    verdict = "met" if passed_s >= criterion.at_least_s else "unmet"
-    return verdict, f"{_span(passed_s)} of {_span(criterion.at_least_s)}"
-
-
-def _hold(criterion: Hold, session: Session, now_ms: int) -> tuple[str, str]:
-    began_ms = session.clock_ms(criterion.since)
-    if began_ms is None:
-        return _not_begun(criterion.since)
-    held = session.held.get(criterion.id)
-    if held is None or held.last_mono_ms < began_ms:
-        return "unknown", "no good value yet"
-    if now_ms - held.last_mono_ms > criterion.gap_max_s * 1000:
-        return "unknown", f"no good value for {_span((now_ms - held.last_mono_ms) / 1000)}"
-    if held.since_mono_ms is None:
-        return "unmet", f"{held.value:.0f} {criterion.unit}".strip()
-    held_s = max(0, held.last_mono_ms - max(held.since_mono_ms, began_ms)) / 1000
-    verdict = "met" if held_s >= criterion.hold_s else "unmet"
-    return verdict, f"held {_span(min(held_s, criterion.hold_s))} of {_span(criterion.hold_s)}"
-
-
-def _near_baseline(criterion: NearBaseline, session: Session, now_ms: int) -> tuple[str, str]:
-    began_ms = session.clock_ms(criterion.since)
-    if began_ms is None:
-        return _not_begun(criterion.since)
-    if session.baseline is None:
-        return "unknown", "no baseline"
-    readings = [p for p in session.pressures if p.at_mono_ms >= began_ms][-criterion.readings :]
-    if len(readings) < criterion.readings:
-        return (
-            "unknown",
-            f"{len(readings)} of {criterion.readings} readings since {CLOCK_WORDS[criterion.since]}",
-        )
-    age_s = (now_ms - readings[-1].at_mono_ms) / 1000
-    if age_s > criterion.age_max_s:
-        return "unknown", f"last reading {_span(age_s)} ago, at most {_span(criterion.age_max_s)}"
-    for reading in readings:
-        rises = (
-            (reading.sys_mmhg - session.baseline.sys_mmhg, criterion.sys_within_mmhg, "systolic"),
-            (reading.dia_mmhg - session.baseline.dia_mmhg, criterion.dia_within_mmhg, "diastolic"),
-        )
-        for rise, within, word in rises:
-            if abs(rise) > within:
-                return "unmet", f"{word} {rise:+.0f} mmHg from baseline, within {within:g}"
-    for earlier, later in itertools.pairwise(readings):
-        if later.at_mono_ms - earlier.at_mono_ms < criterion.spacing_s * 1000:
-            return "unmet", f"readings must be {_span(criterion.spacing_s)} apart"
-    last = readings[-1]
-    return "met", f"{last.sys_mmhg:.0f}/{last.dia_mmhg:.0f} mmHg"
-
-
-def _observed(criterion: Observed, session: Session) -> tuple[str, str]:
-    began_ms = session.started_mono_ms
-    if criterion.since is not None:
-        clock_ms = session.clock_ms(criterion.since)
-        if clock_ms is None:
-            return _not_begun(criterion.since)
-        began_ms = clock_ms
-    seen = session.seen.get(criterion.item)
-    if seen is None or seen.at_mono_ms < began_ms:
-        since = f" since {CLOCK_WORDS[criterion.since]}" if criterion.since else ""
-        return "unknown", f"not recorded{since}"
-    if criterion.equals is not None:
-        met = bool(seen.value) == criterion.equals
-        return "met" if met else "unmet", f"{'yes' if seen.value else 'no'}, {seen.who}"
-    met = (criterion.at_least is None or seen.value >= criterion.at_least) and (
-        criterion.at_most is None or seen.value <= criterion.at_most
-    )
-    return "met" if met else "unmet", f"{seen.value:g}, {seen.who}"
-
-
-def _quiet(criterion: Quiet, session: Session, now_ms: int) -> tuple[str, str]:
-    loud_ms = session.loud_mono_ms.get(criterion.level, session.started_mono_ms)
-    quiet_s = (now_ms - loud_ms) / 1000
-    verdict = "met" if quiet_s >= criterion.for_s else "unmet"
-    return verdict, f"quiet for {_span(min(quiet_s, criterion.for_s))} of {_span(criterion.for_s)}"
-
-
-def _span(seconds: float) -> str:
-    """A length of time as people say it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"

@@ -5,7 +5,7 @@ from msgspec import UNSET
 from gateway import wire
 from gateway.core.chair_state import AlarmChanged, ReadinessChanged, SessionMarked
 from gateway.core.measures import SWITCHES
-from gateway.core.outputs import Row
+from gateway.core.outputs import Output, Row
 from gateway.core.protocol import RANK
 
 SCORE = {"met": 1.0, "unmet": 0.0, "unknown": -1.0}
@@ -71,8 +71,10 @@ def transition(
         limit=tier.limit if shown else UNSET,
         unit=change.rule.unit if shown and change.rule.unit else UNSET,
         sensor_delay_ms=max(0, sample.delay_ms) if sample else UNSET,
-        condition_delay_ms=max(0, change.at_mono_ms - change.after.began_mono_ms) if change.what == "raised" else UNSET,
+        condition_delay_ms=UNSET if change.condition_delay_ms is None else change.condition_delay_ms,
+        signal_delay_ms=UNSET if change.signal_delay_ms is None else change.signal_delay_ms,
         lasted_ms=max(0, change.at_mono_ms - change.before.raised_mono_ms) if change.before.shown else UNSET,
+        acknowledged_by=change.before.acknowledged_by or UNSET,
     )
 
 
@@ -85,11 +87,13 @@ def of_transition(message: wire.AlarmTransition) -> Row:
         "session": message.session,
         "rank": float(RANK[message.level]),
     }
-    for name in ("value", "limit", "sensor_delay_ms", "condition_delay_ms", "lasted_ms"):
+    for name in ("value", "limit", "sensor_delay_ms", "condition_delay_ms", "signal_delay_ms", "lasted_ms"):
         if (value := getattr(message, name)) is not UNSET:
             fields[name] = float(value)
     if message.who is not UNSET:
         fields["who"] = str(message.who)
+    if message.what in ("cleared", "latched"):
+        fields["attended"] = float(message.acknowledged_by is not UNSET)
     return Row(
         measurement="alarm",
         at_ms=message.at_ms,
@@ -149,9 +153,18 @@ def of_mark(marked: SessionMarked, device: str, chair: str, at_utc_ms: int) -> R
     )
 
 
+def asked(outputs: list[Output], do: wire.Do, chair: str) -> list[Output]:
+    """The outputs of a staff action, its first line of the audit trail with the action itself, so that it can be
+    replayed. One that was refused left no line."""
+    line = next((o for o in outputs if isinstance(o, Row) and o.audit and o.chair == chair), None)
+    if line is not None:
+        line.fields["do"] = wire.encode(do).decode()
+    return outputs
+
+
 def of_status(status: wire.Status, device: str, chair: str, at_utc_ms: int) -> Row:
     fields: dict[str, float | str] = {"kind": "status", "boot": status.boot, "online": float(status.online)}
-    for name in ("heap_free_bytes", "rssi_dbm", "battery_pct", "dropped"):
+    for name in ("conn", "up_ms", "heap_free_bytes", "rssi_dbm", "battery_pct", "dropped", "safe_mode"):
         if (value := getattr(status, name)) is not UNSET:
             fields[name] = float(value)
     for name in ("firmware", "reset_cause"):
@@ -159,18 +172,25 @@ def of_status(status: wire.Status, device: str, chair: str, at_utc_ms: int) -> R
             fields[name] = str(word)
     if isinstance(status.calibration, wire.Calibration):
         fields["calibration"] = status.calibration.state
+        if status.calibration.made_on is not UNSET:
+            fields["calibrated_on"] = str(status.calibration.made_on)
     if isinstance(status.faults, list):
         fields["faults"] = ", ".join(status.faults)
     return Row(measurement="device", at_ms=at_utc_ms, device=device, chair=chair, fields=fields)
 
 
-def of_heartbeat(heartbeat: wire.Heartbeat, at_utc_ms: int) -> Row:
+def of_heartbeat(heartbeat: wire.Heartbeat, host_boot: str, mono_ms: int, at_utc_ms: int) -> Row:
+    """Both clocks of one moment: what tells a step of UTC, or a computer that was off, from time that passed."""
     return Row(
         measurement="gateway",
         at_ms=at_utc_ms,
         device="",
         chair="",
         fields={
+            "run": heartbeat.run,
+            **({"host_boot": host_boot} if host_boot else {}),
+            "mono_ms": float(mono_ms),
+            "utc_trusted": float(heartbeat.utc_trusted),
             "received": float(heartbeat.received),
             "duplicates": float(heartbeat.duplicates),
             "gaps": float(heartbeat.gaps),

@@ -1,22 +1,24 @@
-"""One patient's stay in a chair: what was entered, and the clocks that readiness counts from.
+"""One patient's stay in a chair: what was entered, what follows from it, and the clocks that readiness counts from.
 
 Times are the gateway's monotonic milliseconds; the shell labels them with UTC.
 """
 
 from typing import Literal
 
-from msgspec import UNSET, Struct
-from msgspec.structs import replace
+from msgspec import Struct
 
 from gateway.core.protocol import Clock, Phase
-from gateway.wire import Dose, Observe, Start
+from gateway.wire import Fact
 
-CUFFS_MAX = 8
+CUFFS_MAX = 24
+MINUTE_MS = 60_000
+GOOD_MINUTES_MAX = 62
+"""An hour, and the minutes at its ends."""
 ReadinessState = Literal["NOT_READY", "CRITERIA_MET", "SIGNED_OFF", "DISCHARGED"]
 
 
 class Seen(Struct, frozen=True, kw_only=True):
-    """One observation by a member of staff; a yes is 1."""
+    """One observation by a member of staff; a yes is 1, a word its place on its scale."""
 
     value: float
     at_mono_ms: int
@@ -29,6 +31,19 @@ class Pressure(Struct, frozen=True, kw_only=True):
     at_mono_ms: int
 
 
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A fact that staff entered, under the id of their action. A wrong one stays, with what supersedes it."""
+
+    id: str
+    who: str
+    at_mono_ms: int
+    """When it was true."""
+    fact: Fact
+    readings: tuple[Pressure, ...] = ()
+    """Of a measured baseline: the good cuff readings there were."""
+    superseded_by: str = ""
+
+
 class Held(Struct, frozen=True, kw_only=True):
     """How long a value has been inside its range: since when, and the last good value."""
 
@@ -37,27 +52,63 @@ class Held(Struct, frozen=True, kw_only=True):
     value: float
 
 
+class Latest(Struct, frozen=True, kw_only=True):
+    """A good value."""
+
+    value: float
+    at_mono_ms: int
+
+
+class Off(Struct, frozen=True, kw_only=True):
+    """The computer was off until this moment, and nobody knows for how long. `since_utc_ms` is when it went off; None:
+    that will never be known."""
+
+    until_mono_ms: int
+    since_utc_ms: int | None = None
+
+
 class Session(Struct, frozen=True, kw_only=True):
+    """`entries` is what people said; the baseline, the clocks and `seen` are folded from it (`core.entries`)."""
+
     id: str
+    start_id: str = ""
+    """The action that began it."""
     alias: str
     protocol: str
+    protocol_hash: str = ""
+    """Of the protocol as it was in effect, by `protocol.content_hash`."""
     started_mono_ms: int
     phase_mono_ms: int
+    seated_mono_ms: int = 0
+    """When these sensors became this patient's, if later than the start: by a move or another board."""
+    entries: tuple[Entry, ...] = ()
     baseline: Pressure | None = None
+    baseline_readings: int = 0
+    """Of so many the baseline is the median; 0: typed."""
     first_dose_mono_ms: int | None = None
     last_dose_mono_ms: int | None = None
     dose_end_mono_ms: int | None = None
     seen: dict[str, Seen] = {}
+    away_until_mono_ms: int | None = None
+    """Off the sensors with leave, until then at most."""
+    cuff_due_mono_ms: int | None = None
+    """When the cuff that staff put off was due."""
     pressures: tuple[Pressure, ...] = ()
     held: dict[str, Held] = {}
+    latest: dict[str, Latest] = {}
+    good_ms: tuple[tuple[int, int], ...] = ()
+    """How much of each minute since the start had good saturations, newest last; minutes without are left out."""
     loud_mono_ms: dict[str, int] = {}
     """By level: when an alarm of at least that level was last present."""
     readiness: ReadinessState = "NOT_READY"
     verdicts: dict[str, str] = {}
     """The last verdict of each criterion, so that only changes are recorded."""
     first_met_mono_ms: int | None = None
+    first_met_but_time_mono_ms: int | None = None
+    """When every criterion was first met but those that only ask for time to pass."""
     signed_off_by: str = ""
     ended_mono_ms: int | None = None
+    off: Off | None = None
 
     @property
     def phase(self) -> Phase:
@@ -73,51 +124,10 @@ class Session(Struct, frozen=True, kw_only=True):
             "dose_end": self.dose_end_mono_ms,
         }[clock]
 
+    @property
+    def here_ms(self) -> int:
+        """Since when readings of this chair's board are of this patient."""
+        return max(self.started_mono_ms, self.seated_mono_ms)
 
-def begun(action: Start, session_id: str, now_ms: int) -> Session | str:
-    """A new session, or why it cannot begin: whoever types half a baseline believes that rises are watched."""
-    sys_mmhg, dia_mmhg = action.baseline_sys_mmhg, action.baseline_dia_mmhg
-    baseline = None
-    if sys_mmhg is not UNSET and dia_mmhg is not UNSET:
-        if sys_mmhg <= dia_mmhg:
-            return "the systolic baseline must be over the diastolic"
-        baseline = Pressure(sys_mmhg=sys_mmhg, dia_mmhg=dia_mmhg, at_mono_ms=now_ms)
-    elif sys_mmhg is not UNSET or dia_mmhg is not UNSET:
-        return "a baseline is both pressures, systolic and diastolic"
-    return Session(
-        id=session_id,
-        alias=action.alias,
-        protocol=action.protocol,
-        started_mono_ms=now_ms,
-        phase_mono_ms=now_ms,
-        baseline=baseline,
-    )
-
-
-def dosed(session: Session, action: Dose, now_ms: int) -> Session | str:
-    """The session after a dose was marked, or why it cannot be."""
-    if action.what == "first":
-        if session.first_dose_mono_ms is not None:
-            return "the first dose is already marked"
-        return replace(session, first_dose_mono_ms=now_ms, last_dose_mono_ms=now_ms, phase_mono_ms=now_ms)
-    if session.first_dose_mono_ms is None:
-        return "mark the first dose before"
-    if action.what == "further":
-        # Dosing goes on: what was counted from the end of the dose counts no more.
-        phase_ms = session.phase_mono_ms if session.dose_end_mono_ms is None else now_ms
-        return replace(session, last_dose_mono_ms=now_ms, dose_end_mono_ms=None, phase_mono_ms=phase_ms)
-    if session.dose_end_mono_ms is not None:
-        return "the end of the dose is already marked"
-    return replace(session, dose_end_mono_ms=now_ms, phase_mono_ms=now_ms)
-
-
-def observed(session: Session, action: Observe, who: str, now_ms: int) -> Session | str:
-    """The session with every item that was given; an item not given keeps what it was."""
-    given = {
-        item: Seen(value=float(value), at_mono_ms=now_ms, who=who)
-        for item in ("moaas", "dissociation", "nausea", "gait_steady", "oriented", "escort")
-        if isinstance(value := getattr(action, item), int)
-    }
-    if not given:
-        return "nothing was observed: give at least one item"
-    return replace(session, seen={**session.seen, **given})
+    def away(self, now_ms: int) -> bool:
+        return self.away_until_mono_ms is not None and now_ms < self.away_until_mono_ms

@@ -3,13 +3,13 @@
 from msgspec import UNSET, UnsetType
 
 from gateway import wire
-from gateway.core import chair, readiness
-from gateway.core.alarms import Alarm, tier_of
+from gateway.core import session_views, signal, suppression
+from gateway.core.alarm import Alarm
+from gateway.core.alarms import tier_of
 from gateway.core.chair_state import ChairState
 from gateway.core.device import Device
 from gateway.core.measures import SWITCHES
 from gateway.core.protocol import RANK, Protocol, Rule, fallback
-from gateway.core.session import Session
 
 
 def state(
@@ -26,20 +26,28 @@ def state(
         session=session.id if session else "",
         alias=session.alias if session else "",
         protocol=session.protocol if session else "",
+        protocol_hash=session.protocol_hash if session else "",
         phase=phase,
         phase_s=(now_ms - phase_ms) / 1000,
-        level=chair.level(now),
-        sound=chair.sounding(now),
+        level=signal.level(now),
+        sound=signal.sounding(now, now_ms),
         alarms=_alarms(protocol, now, now_ms),
-        readiness=_readiness(protocol, now.session, now.ended, now_ms),
+        readiness=session_views.of_readiness(protocol, session, now.ended, now_ms),
         vitals=_vitals(protocol, now, now_ms),
         pressure=_pressure(protocol, now, now_ms),
         cuff_next_s=_until_s(now.next_cuff_mono_ms, now_ms),
+        baseline=session_views.of_baseline(session) if session else UNSET,
+        away_s=_until_s(session.away_until_mono_ms, now_ms) if session and session.away(now_ms) else UNSET,
+        scores=session_views.of_scores(protocol, session, now_ms) if session else [],
+        asks=session_views.of_asks(protocol, session, now_ms) if session else [],
+        entries=session_views.of_entries(session, now_ms) if session else [],
         during_outage=[
             f"{crossed.reason}{f': {crossed.value:.0f} {crossed.unit}' if crossed.unit else ''},"
             f" {(now_ms - crossed.at_mono_ms) // 1000} s ago"
             for crossed in now.outage
         ],
+        suppressions=_suppressions(protocol, now, now_ms),
+        audio_off=signal.audio_off(now),
     )
 
 
@@ -49,8 +57,8 @@ def annunciate(protocol: Protocol, now: ChairState, *, run: str, beat: int, now_
     return wire.Annunciate(
         run=run,
         beat=beat,
-        level=chair.level(now),
-        sound=chair.sounding(now),
+        level=signal.level(now),
+        sound=signal.sounding(now, now_ms),
         session=session.id if session else "",
         cuff_interval_s=round(protocol.cuff.interval_s(session.phase)) if session else 0,
         cuff_next_s=UNSET if until_s is UNSET else round(until_s),
@@ -63,10 +71,10 @@ def _alarms(protocol: Protocol, now: ChairState, now_ms: int) -> list[wire.Alarm
     shown = [(rule, now.alarms[rule.id]) for rule in protocol.rules if rule.id in now.alarms]
     shown = [(rule, alarm) for rule, alarm in shown if alarm.shown]
     shown.sort(key=lambda pair: (not pair[1].present, -RANK[pair[1].level], -pair[1].raised_mono_ms))
-    return [_alarm(rule, alarm, now_ms) for rule, alarm in shown]
+    return [of_alarm(rule, one, now_ms) for rule, one in shown]
 
 
-def _alarm(rule: Rule, alarm: Alarm, now_ms: int) -> wire.AlarmView:
+def of_alarm(rule: Rule, alarm: Alarm, now_ms: int) -> wire.AlarmView:
     numbered = rule.measure not in SWITCHES and alarm.sample is not None
     return wire.AlarmView(
         id=alarm.id,
@@ -77,21 +85,27 @@ def _alarm(rule: Rule, alarm: Alarm, now_ms: int) -> wire.AlarmView:
         reason=rule.reason,
         acknowledged_by=alarm.acknowledged_by or UNSET,
         silenced_s=_until_s(alarm.paused_until_mono_ms, now_ms),
+        audio_off=bool(alarm.audio_off_by),
+        escalated=alarm.escalated_mono_ms is not None,
+        suppressed_s=_until_s(alarm.suppressed_until_mono_ms, now_ms),
+        suppressed_by=alarm.suppressed_by or UNSET,
         value=alarm.sample.value if numbered and alarm.sample else UNSET,
         limit=tier_of(rule, alarm.level).limit if numbered else UNSET,
         unit=rule.unit if numbered and rule.unit else UNSET,
     )
 
 
-def _readiness(protocol: Protocol, session: Session | None, ended: Session | None, now_ms: int) -> wire.ReadinessView:
-    if session is None:
-        gone = ended is not None and ended.readiness == "DISCHARGED"
-        return wire.ReadinessView(state="DISCHARGED" if gone else "NO_SESSION", criteria=[])
-    return wire.ReadinessView(
-        state=session.readiness,
-        criteria=readiness.assess(protocol, session, now_ms),
-        signed_off_by=session.signed_off_by or UNSET,
-    )
+def _suppressions(protocol: Protocol, now: ChairState, now_ms: int) -> list[wire.SuppressionView]:
+    """What suppresses now, what it keeps from signalling, and for how long at most; also before there is an alarm."""
+    found = suppression.sources(protocol, now, now_ms)
+    views: list[wire.SuppressionView] = []
+    for name, source in found.items():
+        until = {rule.id: suppression.until_ms(rule, name, source) for rule in protocol.rules}
+        bounded = {rule: at_ms for rule, at_ms in until.items() if at_ms > now_ms}
+        if bounded:
+            left_s = (max(bounded.values()) - now_ms) / 1000
+            views.append(wire.SuppressionView(by=name, reason=source.reason, rules=list(bounded), left_s=left_s))
+    return views
 
 
 def _vitals(protocol: Protocol, now: ChairState, now_ms: int) -> wire.VitalsView | UnsetType:

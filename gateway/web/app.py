@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.clock import monotonic_ms
+from gateway.config import MqttConfig
 from gateway.log import OncePerMinute
 from gateway.web.broker import Arrived, Broker
 from gateway.web.deeds import BODY_BYTES_MAX, Busy, Deeds, read
@@ -54,7 +55,7 @@ class CannotServe(Exception):
 
 
 def run(
-    mqtt_url: str,
+    broker: MqttConfig,
     site: str,
     host: str,
     port: int,
@@ -65,7 +66,7 @@ def run(
     """Serve until SIGTERM or SIGINT. Raises `CannotServe` before anything is started."""
     listener = listen(host, port)
     config = uvicorn.Config(
-        Wall(mqtt_url, site, chairs, protocols).app,
+        Wall(broker, site, chairs, protocols).app,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -95,17 +96,18 @@ def listen(host: str, port: int) -> socket.socket:
 class Wall:
     """The parts and the routes that join them."""
 
-    def __init__(self, mqtt_url: str, site: str, chairs: Iterable[str], protocols: Iterable[str]) -> None:
+    def __init__(self, broker: MqttConfig, site: str, chairs: Iterable[str], protocols: Iterable[str]) -> None:
         self.known = Known(site, chairs, protocols, _version())
         self.screens = Screens()
         self._refused: Counter[str] = Counter()
         self._once = OncePerMinute()
-        self._mqtt_url = mqtt_url
+        self._broker_config = broker
         self._broker: Broker
         self._deeds: Deeds
         routes = [
             Route("/", lambda _: FileResponse(STATIC / "index.html")),
             Route("/events", self._events),
+            Route("/do", self._do, methods=["POST"]),
             Route("/do/{chair}", self._do, methods=["POST"]),
             Route("/healthz", self._healthz),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -115,7 +117,7 @@ class Wall:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        self._broker = Broker(self._mqtt_url, self.known.site, loop, self._arrived, self._connected)
+        self._broker = Broker(self._broker_config, self.known.site, loop, self._arrived, self._connected)
         self._deeds = Deeds(self.known.site, self._broker.publish)
         self._broker.start()
         beats = asyncio.create_task(self._beats())
@@ -168,8 +170,8 @@ class Wall:
             return _sentence(415, "An action is sent as application/json.")
         if request.headers.get("origin") != f"{request.url.scheme}://{request.headers.get('host')}":
             return _sentence(403, "An action is taken only from this page itself.")
-        chair = request.path_params["chair"]
-        if chair not in self.known.chairs:
+        chair = request.path_params.get("chair")
+        if chair is not None and chair not in self.known.chairs:
             return _sentence(404, f"There is no chair {chair!r}.")
         body = b""
         async for chunk in request.stream():

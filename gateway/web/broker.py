@@ -16,13 +16,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.broker.client import secure
 from gateway.clock import monotonic_ms
+from gateway.config import MqttConfig
 from gateway.wire import chair_topic, gateway_topic
 
 INBOX_MAX = 8192
@@ -42,15 +43,19 @@ class Broker:
 
     def __init__(
         self,
-        url: str,
+        config: MqttConfig,
         site: str,
         loop: asyncio.AbstractEventLoop,
         arrived: Callable[[Arrived], None],
         connected: Callable[[bool], None],
     ) -> None:
         self.dropped = 0
-        self._url, self._loop, self._arrived, self._connected = urlsplit(url), loop, arrived, connected
-        self._topics = [(chair_topic(site, "+", "state"), 0), (gateway_topic(site), 1)]
+        self._config, self._loop, self._arrived, self._connected = config, loop, arrived, connected
+        self._topics = [
+            (chair_topic(site, "+", "state"), 0),
+            (gateway_topic(site), 1),
+            (gateway_topic(site, "done"), 1),
+        ]
         self._topics += [(chair_topic(site, "+", leaf), 1) for leaf in ("alarm", "done")]
         self._inbox: deque[Arrived] = deque()
         self._outbox: queue.Queue[tuple[str, bytes]] = queue.Queue(OUTBOX_MAX)
@@ -81,25 +86,21 @@ class Broker:
         while not self._stopping:
             client = self._client()
             try:
-                tls = self._url.scheme == "mqtts"
-                client.connect(
-                    self._url.hostname or "localhost", self._url.port or (8883 if tls else 1883), KEEPALIVE_S
-                )
+                secure(client, self._config)
+                client.connect(self._config.host, self._config.port, KEEPALIVE_S)
                 while not self._stopping and client.loop(LOOP_S) == mqtt.MQTT_ERR_SUCCESS:
                     self._send(client)
                 client.disconnect()
             except OSError as error:
-                log.warning("broker unreachable", host=self._url.hostname, error=str(error))
+                log.warning("broker unreachable", host=self._config.host, error=str(error))
             self._set_up(False)
             if not self._stopping:
                 time.sleep(RECONNECT_S)
 
     def _client(self) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        if self._url.scheme == "mqtts":
-            client.tls_set()
-        if self._url.username:
-            client.username_pw_set(unquote(self._url.username), unquote(self._url.password or ""))
+        if self._config.user:
+            client.username_pw_set(self._config.user, self._config.password)
         client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
         client.on_message = self._on_message
@@ -130,7 +131,7 @@ class Broker:
 
     def _set_up(self, up: bool) -> None:
         if up != self._up:
-            log.info("broker connected" if up else "broker lost", host=self._url.hostname)
+            log.info("broker connected" if up else "broker lost", host=self._config.host)
             self._up = up
             self._soon(self._connected, up)
         if not up:

@@ -26,6 +26,7 @@ Quality = Literal[
     "good", "settling", "no_finger", "low_perfusion", "motion", "saturation", "ambient", "sensor_fault",
     "cuff_hold", "below_range",
 ]  # fmt: skip
+JournalWord = Literal["ok", "slow", "full", "failed", "set_aside", "altered"]
 CuffPhase = Literal["idle", "zeroing", "inflating", "deflating", "dumping", "fault"]
 
 

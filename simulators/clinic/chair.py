@@ -6,76 +6,46 @@
         chair.log.text()
 
 The board publishes, its message travels, the engine judges; what the engine says travels back. Everything that
-happens stands in the log. The board is switched on at time zero.
+happens stands in the log, and what must always be true is watched. The board is switched on at time zero.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any, ClassVar, Self
 
 from gateway import wire
 from gateway.core.outputs import Publish
 from simulators.agenda import Agenda
+from simulators.clinic.bay import CHAIR, DEVICE, SITE, Bay, board_in, world_of
+from simulators.clinic.faults import MENU
 from simulators.clinic.gateway import VirtualGateway
-from simulators.clinic.log import Log
+from simulators.clinic.invariants import Watch
+from simulators.clinic.invariants.truth import MARGINS
 from simulators.clinic.network import Network
-from simulators.clinic.notes import Notes
+from simulators.clinic.notes import Board
 from simulators.conductor import SimBoard
 from simulators.mqtt_packets import Published
-from simulators.plan import ROOT
-from simulators.world.chair import ChairWorld
 from simulators.world.patient import Patient
 
-SITE, CHAIR, DEVICE = "clinic", "bay-1", "cb-000001"
-CALIBRATION = ROOT / "simulators" / "demo" / "boards" / f"{DEVICE}.json"
-PARTS = 1
-"""The board of that calibration: its parts are the same in every run, only noise and chance have the run's seed."""
-FITTED = {"seat_sensor": True, "battery": True}
+__all__ = ["CHAIR", "DEVICE", "SITE", "Chair", "VirtualChair"]
 RECONNECT_US = 1_000_000
-REPEAT_US = 1_000_000
 
 
-class Chair:
-    """Use as a context manager: it runs a MicroPython process."""
+class VirtualChair(Bay):
+    """A board, a network, a broker and a gateway in virtual time. Use as a context manager."""
 
-    def __init__(
-        self,
-        protocol: str,
-        folder: Path,
-        *,
-        seed: int = 1,
-        patient: Patient | None = None,
-        same_limb: bool = False,
-        ticks_start_ms: int = 0,
-        ticks_ppm: int = 0,
-    ) -> None:
-        self.agenda = Agenda()
-        self.log = Log()
-        self.patient = patient or Patient()
-        self.world = ChairWorld(self.patient, PARTS, same_limb=same_limb)
-        self.world.reseed(seed)
-        self.network = Network(self.agenda, seed)
-        self.board = SimBoard(
-            DEVICE,
-            self.world,
-            folder / DEVICE,
-            broker=("gateway.clinic.example", 1883),
-            calibration=json.loads(CALIBRATION.read_text()),
-            same_limb=same_limb,
-            settings=FITTED,
-            ticks_start_ms=ticks_start_ms,
-            ticks_ppm=ticks_ppm,
-            seed=seed,
-            agenda=self.agenda,
-            on_publish=self._from_board,
-        )
-        self.notes = Notes(self.log, self.board, lambda: self.board.now_us)
-        self.note = self.notes.note
+    board: Any
+    network: Network
+    gateway: VirtualGateway
+
+    def __init__(self, protocol: str, patient: Patient, board: Board, agenda: Agenda, seed: int) -> None:
+        self.board = board
+        super().__init__(patient, board, agenda, screen="screen")
+        self.network = Network(agenda, seed)
         self.gateway = VirtualGateway(
-            self.agenda,
+            agenda,
             site=SITE,
             chair=CHAIR,
             device=DEVICE,
@@ -83,15 +53,16 @@ class Chair:
             publish=self._from_gateway,
             note=self.note,
         )
+        self.watch = self.gateway.watch = Watch(self.gateway.protocols, self.note)
+        self.watch.truth.look = self._look
+        self.note = self._noted
         self._status: bytes = b""
         self._broker_up = True
-        self._deeds = 0
-        self.brownouts: object = None
 
-    def __enter__(self) -> Chair:
+    def __enter__(self) -> Self:
         self.agenda.at(0, self.gateway.start)
         self.board.start()
-        self.agenda.every(1_000_000, self.notes.each_second, 1_000_000)
+        self.agenda.every(1_000_000, self._second, 1_000_000)
         return self
 
     def __exit__(
@@ -101,35 +72,13 @@ class Chair:
 
     @property
     def now_s(self) -> float:
-        return self.board.now_us / 1e6
+        return float(self.board.now_us / 1e6)
 
     def run_for(self, seconds: float) -> None:
         """Let virtual time pass. Raises BoardError."""
         self.board.run_for(seconds)
-
-    def at(self, at_s: float, action: Callable[[], object]) -> None:
-        """Do something at a time of this chair."""
-        self.agenda.at(round(at_s * 1e6), action)
-
-    # --- staff
-
-    def act(self, deed: str, action: wire.Action, who: str = "nurse-1", refused: bool = False) -> None:
-        """What a person does at the screen, now: it says so each second until it is answered, as the page does."""
-        self._deeds += 1
-        state = self.notes.state
-        session = state.session if state is not None else ""
-        do = wire.Do(id=f"screen-{self._deeds:04d}", session=session, who=who, action=action)
-        self.notes.open[do.id] = (deed, refused)
-        topic, payload = wire.chair_topic(SITE, CHAIR, "do"), wire.encode(do)
-
-        def say() -> bool:
-            if do.id not in self.notes.open:
-                return False
-            if self._broker_up:
-                self.network.carry(self.board.now_us, 1, lambda: self.gateway.message(topic, payload))
-            return True
-
-        self.agenda.every(REPEAT_US, say, self.board.now_us)
+        facts = self.world.cuff.facts
+        self.watch.cuff.pressed(facts.pressure_mmhg_max, facts.held_s_max)
 
     # --- the broker, as far as a fault needs it
 
@@ -162,15 +111,41 @@ class Chair:
         if self._status:
             self.gateway.message(wire.device_topic(DEVICE, "status"), self._status, retained=True)
 
+    # --- what is watched
+
+    def _second(self) -> None:
+        self.notes.each_second()
+        self._look()
+
+    def _look(self) -> None:
+        t, patient = self.now_s, self.patient
+        values = {name: patient.at(name, t) for name in (*MARGINS, "perfusion_pct")}
+        self.watch.truth.is_true(values, patient.finger_on(t), round(t * 1000))
+
+    def _noted(self, kind: str, **what: object) -> None:
+        if kind == "fault":
+            self.watch.truth.fault(str(what["what"]), what["state"] == "begins", self._now_us() // 1000)
+        self.notes.note(kind, **what)
+
     # --- messages
+
+    def _now_us(self) -> int:
+        return int(self.board.now_us)
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        if self._broker_up:
+            self.network.carry(self.board.now_us, 1, lambda: self.gateway.message(topic, payload))
 
     def _from_board(self, message: Published) -> None:
         leaf = message.topic.rsplit("/", 1)[1]
         if message.retain:
             self._status = message.payload
+        told = wire.decode(message.payload, wire.BOARD_TOPICS[leaf])
+        if isinstance(told, wire.Record):
+            self.watch.made(told, self.board.now_us // 1000)
 
         def arrive() -> None:
-            self.notes.record(leaf, message.payload)
+            self.notes.told(told)
             self.gateway.message(message.topic, message.payload)
 
         self.network.carry(self.board.now_us, message.qos, arrive)
@@ -180,14 +155,44 @@ class Chair:
             peer = self.board.peer
             if publish.retain:
                 peer.retained[topic] = payload
-
-            def arrive() -> None:
-                peer.publish(topic, payload, qos=publish.qos)
-
-            self.network.carry(self.board.now_us, publish.qos, arrive)
+            self.network.carry(self.board.now_us, publish.qos, lambda: peer.publish(topic, payload, qos=publish.qos))
         elif isinstance(publish.message, wire.State):
             self.notes.changed(publish.message)
         elif isinstance(publish.message, wire.AlarmTransition):
             self.notes.alarm(publish.message)
         elif isinstance(publish.message, wire.Done):
             self.notes.done(publish.message)
+
+
+class Chair(VirtualChair):
+    """With the real firmware: it runs a MicroPython process."""
+
+    menu: ClassVar = MENU
+    board: SimBoard
+
+    def __init__(
+        self,
+        protocol: str,
+        folder: Path,
+        *,
+        seed: int = 1,
+        patient: Patient | None = None,
+        same_limb: bool = False,
+        calibrated: bool = True,
+        ticks_start_ms: int = 0,
+        ticks_ppm: int = 0,
+    ) -> None:
+        agenda, patient = Agenda(), patient or Patient()
+        board = board_in(
+            folder,
+            world_of(patient, seed, same_limb=same_limb),
+            calibrated=calibrated,
+            broker=("gateway.clinic.example", 1883),
+            same_limb=same_limb,
+            ticks_start_ms=ticks_start_ms,
+            ticks_ppm=ticks_ppm,
+            seed=seed,
+            agenda=agenda,
+            on_publish=self._from_board,
+        )
+        super().__init__(protocol, patient, board, agenda, seed)

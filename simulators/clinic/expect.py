@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.core.protocol import RANK, Protocol
 from simulators.clinic import units
+from simulators.clinic.invariants import INVARIANTS
 from simulators.clinic.log import Entry, Log
 from simulators.clinic.scenario import Expect, Scenario
 
@@ -33,7 +34,9 @@ def judge(scenario: Scenario, protocol: Protocol, log: Log) -> list[Verdict]:
     reasons = {rule.id: rule.reason for rule in protocol.rules}
     labels = {criterion.id: criterion.label for criterion in protocol.criteria}
     verdicts = [_judge(expect, scenario, reasons, labels, log) for expect in scenario.expect]
-    return verdicts + [_told(deed) for deed in log.of("staff") if not deed["as_told"]]
+    named = {expect.invariant for expect in scenario.expect}
+    broken = [_broken(entry) for entry in log.of("broken") if entry["invariant"] not in named]
+    return verdicts + broken + [_told(deed) for deed in log.of("staff") if not deed["as_told"]]
 
 
 def _judge(expect: Expect, scenario: Scenario, reasons: dict[str, str], labels: dict[str, str], log: Log) -> Verdict:
@@ -58,6 +61,9 @@ def _judge(expect: Expect, scenario: Scenario, reasons: dict[str, str], labels: 
         reason = reasons[expect.during_outage]
         listed = [e for e in log.of("outage") if any(line.startswith(reason) for line in e["crossed"])]
         return _by(expect, f'"{reason}" is listed as crossed during the outage', listed, "it was not listed")
+    if expect.invariant is not None:
+        entries = [e for e in log.of("broken") if e["invariant"] == expect.invariant]
+        return _broken(entries[0]) if entries else Verdict(True, INVARIANTS[expect.invariant], "always")
     if expect.cuff_fails is not None:
         failed = [e for e in log.of("cuff") if e["quality"] == "failed"]
         named = [e for e in failed if e["reason"] == expect.cuff_fails]
@@ -155,6 +161,10 @@ def _missing(expect: Expect, criteria: list[str], labels: dict[str, str], log: L
         said = f"met already: {', '.join(absent)}"
         return Verdict(False, what, said, None, expect.because)
     return Verdict(True, what, f"{len(missing)} listed, these among them")
+
+
+def _broken(entry: Entry) -> Verdict:
+    return Verdict(False, INVARIANTS[entry["invariant"]], f"at {units.clock(entry['at_ms'] / 1000)}: {entry['why']}")
 
 
 def _told(deed: Entry) -> Verdict:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from simulators.world.chair import FULL_V
 from simulators.world.finger import DARK_SKIN, LIGHT_SKIN
 
 if TYPE_CHECKING:
+    from simulators.clinic.bay import Bay
     from simulators.clinic.chair import Chair
-    from simulators.clinic.live import LiveChair
 
 HUNG_S = 60.0
 SLOW_COLLECT_US = 400_000
@@ -23,18 +23,21 @@ USUAL_COLLECT_US = 5_000
 BROWNOUT_US = 4_000_000
 
 
+C = TypeVar("C")
+
+
 @dataclass(frozen=True)
-class Fault:
+class Fault(Generic[C]):
     """`usual` is the strength where a scenario names none."""
 
     does: str
-    begin: Callable[[Chair, float], object]
-    end: Callable[[Chair], object] | None = None
+    begin: Callable[[C, float], object]
+    end: Callable[[C], object] | None = None
     unit: str = ""
     usual: float = 0.0
 
 
-def _set(owner: Callable[[Chair], object], name: str, on: object, off: object, does: str) -> Fault:
+def _set(owner: Callable[[Chair], object], name: str, on: object, off: object, does: str) -> Fault[Chair]:
     """A fault that is one attribute of one part."""
     return Fault(
         does,
@@ -45,7 +48,7 @@ def _set(owner: Callable[[Chair], object], name: str, on: object, off: object, d
 
 def _strong(
     owner: Callable[[Chair], object], name: str, does: str, unit: str, usual: float, scale: float = 1.0
-) -> Fault:
+) -> Fault[Chair]:
     """A fault that is one number of one part, 0 when it is over."""
     return Fault(
         does,
@@ -80,7 +83,7 @@ def _network(chair: Chair) -> object:
     return chair.network
 
 
-def _silent(address: Callable[[Chair], int], what: str) -> Fault:
+def _silent(address: Callable[[Chair], int], what: str) -> Fault[Chair]:
     return Fault(
         f"the {what} does not acknowledge its address on the I2C bus, in this share of transfers",
         lambda chair, share: chair.world.bus.nack_share.__setitem__(address(chair), share / 100),
@@ -90,7 +93,7 @@ def _silent(address: Callable[[Chair], int], what: str) -> Fault:
     )
 
 
-def _seat(state: str, does: str) -> Fault:
+def _seat(state: str, does: str) -> Fault[Chair]:
     return Fault(does, lambda chair, _: chair.world.sit(state), lambda chair: chair.world.sit())
 
 
@@ -166,7 +169,7 @@ def _clock_set(chair: Chair, set_: bool) -> None:
     chair.gateway.has_clock = set_
 
 
-MENU: dict[str, Fault] = {
+MENU: dict[str, Fault[Chair]] = {
     # the patient and the finger
     "probe off": Fault(
         "the finger is out of the probe",
@@ -280,16 +283,15 @@ MENU: dict[str, Fault] = {
 }
 
 
-def begin(chair: Chair | LiveChair, name: str, strength: float | None = None) -> None:
-    """Bring a fault about, now. Raises KeyError for a name that is not on the menu. A live chair has only some of the
-    parts: who tells a story has looked at `live.VIRTUAL_ONLY`."""
-    fault = MENU[name]
+def begin(chair: Bay, name: str, strength: float | None = None) -> None:
+    """Bring a fault about, now. Raises KeyError for one that is not on the chair's menu."""
+    fault = chair.menu[name]
     chair.note("fault", what=name, state="begins")
-    fault.begin(cast("Chair", chair), fault.usual if strength is None else strength)
+    fault.begin(chair, fault.usual if strength is None else strength)
 
 
-def end(chair: Chair | LiveChair, name: str) -> None:
-    fault = MENU[name]
+def end(chair: Bay, name: str) -> None:
+    fault = chair.menu[name]
     chair.note("fault", what=name, state="ends")
     if fault.end is not None:
-        fault.end(cast("Chair", chair))
+        fault.end(chair)

@@ -42,9 +42,16 @@ class VirtualJournal:
 
     def ranges(self) -> dict[str, dict[str, list[tuple[int, int]]]]:
         """What a journal reports when it is opened: durable seq by device and boot."""
-        return {
-            device: {boot: _runs(sorted(seqs)) for boot, seqs in boots.items()} for device, boots in self.have.items()
-        }
+        return _ranges(self.have)
+
+    def whole(self) -> tuple[dict[str, bytes], dict[str, dict[str, list[tuple[int, int]]]]]:
+        """Snapshots and ranges, as if everything that was put in were on the disk."""
+        waiting = [entry for entry in self._waiting if isinstance(entry, Row) and entry.seq]
+        have = {device: {boot: set(seqs) for boot, seqs in boots.items()} for device, boots in self.have.items()}
+        for row in waiting:
+            have.setdefault(row.device, {}).setdefault(row.boot, set()).add(row.seq)
+        kept = {entry.key: entry.body for entry in self._waiting if isinstance(entry, Snapshot)}
+        return {**self.snapshots, **kept}, _ranges(have)
 
     def _commit(self, due_us: int) -> None:
         if self._commit_us != due_us:
@@ -59,6 +66,10 @@ class VirtualJournal:
                 self.have.setdefault(entry.device, {}).setdefault(entry.boot, set()).add(entry.seq)
                 records.append(RecordId(device=entry.device, boot=entry.boot, seq=entry.seq))
         self._durable(records, [entry for entry in entries if isinstance(entry, Publish)])
+
+
+def _ranges(have: dict[str, dict[str, set[int]]]) -> dict[str, dict[str, list[tuple[int, int]]]]:
+    return {device: {boot: _runs(sorted(seqs)) for boot, seqs in boots.items()} for device, boots in have.items()}
 
 
 def _runs(seqs: list[int]) -> list[tuple[int, int]]:

@@ -11,20 +11,17 @@ import queue
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway import wire
 from simulators.agenda import Agenda
-from simulators.clinic.chair import CALIBRATION, CHAIR, DEVICE, FITTED, PARTS, REPEAT_US, SITE
-from simulators.clinic.log import Log
-from simulators.clinic.notes import Notes
-from simulators.conductor import SimBoard
-from simulators.world.chair import ChairWorld
+from simulators.clinic.bay import CHAIR, DEVICE, SITE, Bay, board_in, world_of
+from simulators.clinic.faults import MENU
 from simulators.world.patient import Patient
 
 VIRTUAL_ONLY = {
@@ -35,30 +32,17 @@ VIRTUAL_ONLY = {
 LOOK_S = 0.02
 
 
-class LiveChair:
+class LiveChair(Bay):
     """What `Chair` is in virtual time, as far as a scenario needs it. Use as a context manager."""
+
+    menu: ClassVar = {name: fault for name, fault in MENU.items() if name not in VIRTUAL_ONLY}
 
     def __init__(
         self, protocol: str, folder: Path, *, broker: tuple[str, int], seed: int, patient: Patient, same_limb: bool
     ) -> None:
-        self.agenda = Agenda()
-        self.log = Log()
-        self.patient = patient
-        self.world = ChairWorld(patient, PARTS, same_limb=same_limb)
-        self.world.reseed(seed)
-        self.board = SimBoard(
-            DEVICE,
-            self.world,
-            folder / DEVICE,
-            mode="live",
-            broker=broker,
-            calibration=json.loads(CALIBRATION.read_text()),
-            same_limb=same_limb,
-            settings=FITTED,
-        )
-        self.notes = Notes(self.log, self.board, self._now_us)
-        self.note = self.notes.note
-        self.brownouts: object = None
+        world = world_of(patient, seed, same_limb=same_limb)
+        self.board = board_in(folder, world, mode="live", broker=broker, same_limb=same_limb)
+        super().__init__(patient, self.board, Agenda(), screen=f"live-{time.time_ns():x}")
         self._broker, self._folder, self._protocol = broker, folder, protocol
         self._arrived: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -66,7 +50,6 @@ class LiveChair:
         self._client.on_message = self._message
         self._gateway: subprocess.Popen[bytes] | None = None
         self._began_us = 0
-        self._deeds = 0
 
     def __enter__(self) -> LiveChair:
         self._client.connect(*self._broker)  # first: without a broker nothing need be started
@@ -108,9 +91,6 @@ class LiveChair:
             self._gateway.terminate()
             self._gateway.wait()
 
-    def at(self, at_s: float, action: Callable[[], object]) -> None:
-        self.agenda.at(round(at_s * 1e6), action)
-
     def run_for(self, seconds: float) -> None:
         """Let real time pass. Raises BoardError; RuntimeError when the gateway's process ends."""
         end_us = self._now_us() + round(seconds * 1e6)
@@ -123,21 +103,8 @@ class LiveChair:
                 raise RuntimeError((self._folder / "gateway.log").read_text(errors="replace")[-2000:])
             time.sleep(LOOK_S)
 
-    def act(self, deed: str, action: wire.Action, who: str = "nurse-1", refused: bool = False) -> None:
-        """What a person does at the screen: said each second until it is answered."""
-        self._deeds += 1
-        state = self.notes.state
-        session = state.session if state is not None else ""
-        do = wire.Do(id=f"live-{time.time_ns():x}-{self._deeds}", session=session, who=who, action=action)
-        self.notes.open[do.id] = (deed, refused)
-        topic, payload = wire.chair_topic(SITE, CHAIR, "do"), wire.encode(do)
-
-        def say() -> bool:
-            if do.id in self.notes.open:
-                self._client.publish(topic, payload, qos=1)
-            return do.id in self.notes.open
-
-        self.agenda.every(REPEAT_US, say, self._now_us())
+    def _say(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1)
 
     def _now_us(self) -> int:
         return time.monotonic_ns() // 1000 - self._began_us
@@ -160,4 +127,4 @@ class LiveChair:
         elif leaf == "done":
             self.notes.done(wire.decode(payload, wire.Done))
         else:
-            self.notes.record(leaf, payload)
+            self.notes.told(wire.decode(payload, wire.BOARD_TOPICS[leaf]))

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import UNSET
 
 from gateway import wire
 from simulators.clinic.log import Log
-from simulators.conductor import SimBoard
+from simulators.world.patient import Patient
+
+
+class Arm(Protocol):
+    def arm_mmhg(self, t: float) -> float: ...
+
+
+class World(Protocol):
+    """What surrounds a board, as far as the log shows it."""
+
+    patient: Patient
+    output_log: deque[tuple[float, str, float]]
+
+    @property
+    def cuff(self) -> Arm: ...
+
+    def press(self, name: str, down: bool = True) -> None: ...
+
+
+class Board(Protocol):
+    """A board with the real firmware, or the model of one."""
+
+    @property
+    def world(self) -> World: ...
+
+    @property
+    def resets(self) -> list[int]: ...
+
+    def now_s(self) -> float: ...
 
 
 class Notes:
     """`now_us` is the chair's time. `state` is the last that the gateway said."""
 
-    def __init__(self, log: Log, board: SimBoard, now_us: Callable[[], int]) -> None:
+    def __init__(self, log: Log, board: Board, now_us: Callable[[], int]) -> None:
         self.log = log
         self.state: wire.State | None = None
         self.open: dict[str, tuple[str, bool]] = {}
@@ -54,50 +84,48 @@ class Notes:
             self.note("sounder", what="tone")
         self._sounding = sounding
 
-    def record(self, leaf: str, payload: bytes) -> None:
-        if leaf == "vitals":
-            vitals = wire.decode(payload, wire.Vitals)
-            self.note(
-                "vitals",
-                seq=vitals.seq,
-                late=vitals.late or None,
-                age_ms=vitals.age_ms or None,
-                quality=vitals.quality,
-                spo2_pct=vitals.spo2_pct,
-                pulse_bpm=vitals.pulse_bpm,
-                pi_pct=vitals.pi_pct,
-                cuff=vitals.cuff if vitals.cuff != "idle" else UNSET,
-                cuff_mmhg=vitals.cuff_mmhg,
-                seat=vitals.seat if vitals.seat != "occupied" else UNSET,
-            )
-        elif leaf == "cuff":
-            cuff = wire.decode(payload, wire.Cuff)
-            self.note(
-                "cuff",
-                seq=cuff.seq,
-                late=cuff.late or None,
-                quality=cuff.quality,
-                reason=cuff.reason,
-                trigger=cuff.trigger,
-                sys_mmhg=cuff.sys_mmhg,
-                dia_mmhg=cuff.dia_mmhg,
-                map_mmhg=cuff.map_mmhg,
-                duration_ms=cuff.duration_ms,
-            )
-        elif leaf == "event":
-            event = wire.decode(payload, wire.Event)
-            self.note(
-                "event",
-                seq=event.seq,
-                late=event.late or None,
-                what=event.kind,
-                name=event.name,
-                value=event.value,
-                detail=event.detail or UNSET,
-            )
-        elif leaf == "status":
-            status = wire.decode(payload, wire.Status)
-            self.note("status", boot=status.boot, reset_cause=status.reset_cause, faults=status.faults)
+    def told(self, message: wire.Message) -> None:
+        """The board says something."""
+        match message:
+            case wire.Vitals():
+                self.note(
+                    "vitals",
+                    seq=message.seq,
+                    late=message.late or None,
+                    age_ms=message.age_ms or None,
+                    quality=message.quality,
+                    spo2_pct=message.spo2_pct,
+                    pulse_bpm=message.pulse_bpm,
+                    pi_pct=message.pi_pct,
+                    cuff=message.cuff if message.cuff != "idle" else UNSET,
+                    cuff_mmhg=message.cuff_mmhg,
+                    seat=message.seat if message.seat != "occupied" else UNSET,
+                )
+            case wire.Cuff():
+                self.note(
+                    "cuff",
+                    seq=message.seq,
+                    late=message.late or None,
+                    quality=message.quality,
+                    reason=message.reason,
+                    trigger=message.trigger,
+                    sys_mmhg=message.sys_mmhg,
+                    dia_mmhg=message.dia_mmhg,
+                    map_mmhg=message.map_mmhg,
+                    duration_ms=message.duration_ms,
+                )
+            case wire.Event():
+                self.note(
+                    "event",
+                    seq=message.seq,
+                    late=message.late or None,
+                    what=message.kind,
+                    name=message.name,
+                    value=message.value,
+                    detail=message.detail or UNSET,
+                )
+            case wire.Status():
+                self.note("status", boot=message.boot, reset_cause=message.reset_cause, faults=message.faults)
 
     def alarm(self, alarm: wire.AlarmTransition) -> None:
         self.note(
@@ -117,7 +145,9 @@ class Notes:
     def done(self, done: wire.Done) -> None:
         if (open_ := self.open.pop(done.id, None)) is not None:
             deed, refused = open_
-            self.note("staff", what=deed, ok=done.ok, reason=done.reason or None, as_told=done.ok != refused)
+            self.note(
+                "staff", id=done.id, what=deed, ok=done.ok, reason=done.reason or None, as_told=done.ok != refused
+            )
 
     def changed(self, state: wire.State) -> None:
         self.state = state

@@ -10,24 +10,28 @@ from pathlib import Path
 
 import msgspec
 
-from gateway import protocols, wire
+from gateway import wire
 from gateway.core.protocol import Protocol
-from simulators.clinic import faults, units
-from simulators.clinic.chair import Chair
+from simulators.clinic import faults, known, units
+from simulators.clinic.bay import Bay
+from simulators.clinic.chair import Chair, VirtualChair
 from simulators.clinic.expect import Verdict, judge
-from simulators.clinic.live import VIRTUAL_ONLY, LiveChair
+from simulators.clinic.live import LiveChair
 from simulators.clinic.log import Log
-from simulators.clinic.scenario import At, Change, Scenario, ScenarioError
+from simulators.clinic.model import ModelChair
+from simulators.clinic.scenario import LASTING, At, Change, Scenario, ScenarioError
 from simulators.world.patient import Patient
 from simulators.world.person import Person
 
 TICKS_PERIOD_MS = 1 << 30
 PRESS_S = 0.4
 DOSES = {"first dose": "first", "further dose": "further", "end of dose": "end"}
+SEATS = {"leaves the chair": "empty", "sits down again": "occupied"}
 PLAIN: dict[str, type[msgspec.Struct]] = {
     "acknowledge": wire.Acknowledge,
     "pause audio": wire.PauseAudio,
     "measure": wire.Measure,
+    "back": wire.Back,
     "sign off": wire.SignOff,
     "discharge": wire.Discharge,
 }
@@ -55,9 +59,19 @@ class Run:
         return self.scenario.duration_s / self.wall_s
 
 
-def run(name: str, scenario: Scenario, seed: int = 1) -> Run:
+def run(name: str, scenario: Scenario, seed: int | None = None) -> Run:
     """From power-on to the end of the story, in virtual time. Raises BoardError when the board cannot go on."""
     began = time.monotonic()
+    seed = scenario.seed if seed is None else seed
+    if scenario.board == "model":
+        model = ModelChair(
+            scenario.protocol,
+            seed=seed,
+            patient=_patient(scenario, seed),
+            same_limb=scenario.cuff_on_probe_arm,
+            calibration={"made": "calibrated", "none": "uncalibrated", "expired": "expired"}[scenario.calibration],
+        )
+        return _told(name, scenario, seed, model, began)
     ticks_start_ms = 0
     if scenario.before_ticks_wrap is not None:
         ticks_start_ms = TICKS_PERIOD_MS - round(1000 * units.seconds(scenario.before_ticks_wrap))
@@ -68,6 +82,7 @@ def run(name: str, scenario: Scenario, seed: int = 1) -> Run:
             seed=seed,
             patient=_patient(scenario, seed),
             same_limb=scenario.cuff_on_probe_arm,
+            calibrated=scenario.calibration == "made",
             ticks_start_ms=ticks_start_ms,
         )
         return _told(name, scenario, seed, chair, began)
@@ -77,7 +92,7 @@ def run_live(name: str, scenario: Scenario, seed: int, broker: tuple[str, int]) 
     """The same in real time against a broker. Raises BoardError, OSError, RuntimeError (the gateway ended), and
     ScenarioError for a fault that only the virtual clinic has."""
     began = time.monotonic()
-    only = [at.fault for at in scenario.at if at.fault in VIRTUAL_ONLY]
+    only = [at.fault for at in scenario.at if at.fault is not None and at.fault not in LiveChair.menu]
     if only or scenario.before_ticks_wrap is not None:
         raise ScenarioError(f"{name} cannot be run live: {only[0] if only else 'a wrapping clock'!r} is virtual only")
     with tempfile.TemporaryDirectory(prefix="chairside-sim-") as folder:
@@ -92,12 +107,12 @@ def run_live(name: str, scenario: Scenario, seed: int, broker: tuple[str, int]) 
         return _told(name, scenario, seed, chair, began)
 
 
-def _told(name: str, scenario: Scenario, seed: int, chair: Chair | LiveChair, began: float) -> Run:
+def _told(name: str, scenario: Scenario, seed: int, chair: VirtualChair | LiveChair, began: float) -> Run:
     for at in scenario.at:
         _prepare(chair, at, scenario.protocol)
     with chair:
         chair.run_for(scenario.duration_s)
-    protocol = protocols.load_all()[scenario.protocol]
+    protocol = known.by_name()[scenario.protocol]
     verdicts = judge(scenario, protocol, chair.log)
     return Run(name, scenario, seed, protocol, chair.log, verdicts, time.monotonic() - began)
 
@@ -110,7 +125,7 @@ def _patient(scenario: Scenario, seed: int) -> Patient:
     return Patient.of(Person(seed=seed, age_y=age_y, weight_kg=weight_kg, **baseline))
 
 
-def _prepare(chair: Chair | LiveChair, at: At, protocol: str) -> None:
+def _prepare(chair: Bay, at: At, protocol: str) -> None:
     if at.patient is not None:
         change = at.patient
         chair.at(at.at_s, lambda: _change(chair, change))
@@ -131,13 +146,13 @@ def _prepare(chair: Chair | LiveChair, at: At, protocol: str) -> None:
         chair.at(at.at_s, lambda: chair.act(at.staff or "", _action(at, protocol), at.who, at.refused))
 
 
-def _change(chair: Chair | LiveChair, change: Change) -> None:
+def _change(chair: Bay, change: Change) -> None:
     over_s = units.seconds(change.over) if change.over else 0.0
     chair.note("patient", **change.values(), over_s=over_s or None)
     chair.patient.set(over_s=over_s, **change.values())
 
 
-def _happen(chair: Chair | LiveChair, at: At) -> None:
+def _happen(chair: Bay, at: At) -> None:
     chair.note("patient", event=at.event)
     happen: dict[str, Callable[..., None]] = {
         "apnoea": chair.patient.apnoea,
@@ -151,9 +166,11 @@ def _happen(chair: Chair | LiveChair, at: At) -> None:
     }
     lasts = {} if at.for_ is None else {"lasts_s": units.seconds(at.for_)}
     happen[at.event or ""](**lasts)
+    if at.event in SEATS:
+        chair.world.sit(SEATS[at.event])
 
 
-def _give(chair: Chair | LiveChair, at: At) -> None:
+def _give(chair: Bay, at: At) -> None:
     chair.note("patient", drug=at.drug, dose=at.dose)
     amount = 0.0 if at.dose is None else units.number(at.dose)
     if at.drug == "ketamine infusion":
@@ -166,7 +183,7 @@ def _give(chair: Chair | LiveChair, at: At) -> None:
         chair.patient.stop_dose()
 
 
-def _press(chair: Chair | LiveChair, line: str, down: bool) -> None:
+def _press(chair: Bay, line: str, down: bool) -> None:
     if down:
         chair.note("button", what=line.removeprefix("button_"))
     chair.world.press(line, down)
@@ -183,6 +200,11 @@ def _action(at: At, protocol: str) -> wire.Action:
     if at.staff == "observe":
         given = msgspec.to_builtins(at.sees)
         return wire.Observe(**{name: value for name, value in given.items() if value is not None})
+    if at.staff in LASTING:
+        minutes = units.seconds(at.for_ or "0 s") / 60
+        return wire.Away(minutes=minutes) if at.staff == "away" else wire.Defer(minutes=minutes)
+    if at.staff in ("audio off", "audio on"):
+        return wire.AudioOff(on=at.staff == "audio off")
     if at.staff == "abort":
         return wire.Abort(reason="the stay is broken off")
     return PLAIN[at.staff or ""]()  # type: ignore[return-value]

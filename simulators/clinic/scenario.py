@@ -15,16 +15,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from gateway import protocols
 from gateway.core.protocol import Protocol
-from simulators.clinic import units
+from simulators.clinic import known, units
 from simulators.clinic.faults import MENU
+from simulators.clinic.invariants import INVARIANTS
 from simulators.clinic.units import Dose, Percent, PerMinute, Pressure, Quantity, Time
 
 FOLDER = Path(__file__).resolve().parents[1] / "scenarios"
 Deed = Literal[
-    "start", "first dose", "further dose", "end of dose", "observe", "acknowledge", "pause audio", "measure",
-    "sign off", "discharge", "abort",
+    "start", "first dose", "further dose", "end of dose", "observe", "acknowledge", "pause audio",
+    "audio off", "audio on", "measure", "defer", "away", "back", "sign off", "discharge", "abort",
 ]  # fmt: skip
 Drug = Literal["ketamine infusion", "ketamine injection", "esketamine spray", "stop"]
 Event = Literal[
@@ -77,7 +77,7 @@ class Sees(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     moaas: Annotated[int, Meta(ge=0, le=5)] | None = None
     dissociation: bool | None = None
     nausea: Annotated[int, Meta(ge=0, le=10)] | None = None
-    gait_steady: bool | None = None
+    gait: Literal["steady", "help", "unable"] | None = None
     oriented: bool | None = None
     escort: bool | None = None
 
@@ -95,7 +95,7 @@ class At(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of an infusion."""
     fault: str | None = None
     for_: Time | None = field(default=None, name="for")
-    """How long the fault or the event lasts; a fault without it to the end."""
+    """How long the fault, the event or the absence lasts; a fault without it to the end."""
     strength: Quantity | None = None
     """Of the fault, in the unit that the menu names."""
     staff: Deed | None = None
@@ -113,7 +113,7 @@ class At(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Expect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that must come of it: exactly one of the first eight."""
+    """One thing that must come of it: exactly one of the first nine."""
 
     alarm: str | None = None
     """A rule of the protocol is raised, or reaches the level."""
@@ -130,6 +130,9 @@ class Expect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A measurement fails with this reason."""
     fault_reported: str | None = None
     """The board names this fault in its status."""
+    invariant: str | None = None
+    """What must be true all the time, by its name in `invariants`. It is watched in every story; to name it here says
+    what the story is about."""
     level: Level | None = None
     not_before: Time | None = None
     by: Time | None = None
@@ -149,6 +152,12 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: list[At] = []
     expect: Annotated[list[Expect], Meta(min_length=1)]
     cuff_on_probe_arm: bool = False
+    board: Literal["firmware", "model"] = "firmware"
+    """The real firmware, or a model of a board that says what one would say."""
+    seed: Annotated[int, Meta(ge=0)] = 1
+    """The chance of a run that is not given another."""
+    calibration: Literal["made", "none", "expired"] = "made"
+    """Of the board; the real firmware does not tell an expired one."""
     before_ticks_wrap: Time | None = None
     """How long before its clock's counter wraps (12.4 days after power-on) the board begins."""
 
@@ -157,8 +166,20 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return units.seconds(self.duration)
 
 
+LASTING = ("away", "defer")
+"""Deeds that say for how long."""
 HAPPENINGS = ("patient", "event", "drug", "fault", "staff", "button")
-KINDS = ("alarm", "cleared", "must_not_sound", "readiness", "missing", "during_outage", "cuff_fails", "fault_reported")
+KINDS = (
+    "alarm",
+    "cleared",
+    "must_not_sound",
+    "readiness",
+    "missing",
+    "during_outage",
+    "cuff_fails",
+    "fault_reported",
+    "invariant",
+)
 
 
 def load_all(folder: Path = FOLDER) -> dict[str, Scenario]:
@@ -239,9 +260,11 @@ def _check(path: Path, text: str, scenario: Scenario) -> None:
     def refuse(steps: list[str | int], why: str) -> None:
         raise ScenarioError(f"{path}:{_line(text, steps)}: {why}")
 
-    known = protocols.load_all()
-    if scenario.protocol not in known:
-        refuse(["protocol"], f"there is no protocol {scenario.protocol!r}; there are {', '.join(sorted(known))}")
+    protocols = known.by_name()
+    if scenario.protocol not in protocols:
+        refuse(["protocol"], f"there is no protocol {scenario.protocol!r}; there are {', '.join(sorted(protocols))}")
+    if scenario.calibration == "expired" and scenario.board == "firmware":
+        refuse(["calibration"], 'the firmware knows no expired calibration; board = "model" does')
     for number, at in enumerate(scenario.at):
         if at.at_s >= scenario.duration_s:
             refuse(["at", number, "time"], f"{at.time} is not before the end of the story at {scenario.duration}")
@@ -250,7 +273,7 @@ def _check(path: Path, text: str, scenario: Scenario) -> None:
         if (why := _unfit(at)) is not None:
             refuse(["at", number, *why[:1]], why[1])
     for number, expect in enumerate(scenario.expect):
-        if (why := _unfit_expectation(expect, scenario, known[scenario.protocol])) is not None:
+        if (why := _unfit_expectation(expect, scenario, protocols[scenario.protocol])) is not None:
             refuse(["expect", number, *why[:1]], why[1])
 
 
@@ -261,8 +284,10 @@ def _unfit(at: At) -> tuple[str, str] | None:
         return "time", f"give one of {', '.join(HAPPENINGS)}; here are {', '.join(given) or 'none'}"
     if at.patient is not None and not at.patient.values():
         return "patient", "nothing of the patient changes"
-    if at.for_ is not None and at.fault is None and at.event is None:
-        return "for", "`for` belongs to a fault or an event"
+    if at.for_ is not None and at.fault is None and at.event is None and at.staff not in LASTING:
+        return "for", f"`for` belongs to a fault, an event, {' or '.join(LASTING)}"
+    if at.staff in LASTING and not (at.for_ and 60 <= units.seconds(at.for_) <= 900):
+        return "staff", f"{at.staff!r} needs `for`, from 1 to 15 min"
     if (why := _unfit_dose(at)) is not None:
         return why
     if at.fault is None:
@@ -297,9 +322,12 @@ def _unfit_expectation(expect: Expect, scenario: Scenario, protocol: Protocol) -
     kind = given[0]
     rules = [rule.id for rule in protocol.rules]
     rule = getattr(expect, kind)
-    named = kind in ("alarm", "cleared", "during_outage", "must_not_sound")
-    if named and rule not in rules and not (kind == "must_not_sound" and rule == "any"):
+    of_rule = kind in ("alarm", "cleared", "during_outage", "must_not_sound")
+    if of_rule and rule not in rules and not (kind == "must_not_sound" and rule == "any"):
         return kind, f"{protocol.id} has no rule {rule!r}; it has {', '.join(rules)}"
+    if kind == "invariant":
+        named = ", ".join(INVARIANTS)
+        return None if rule in INVARIANTS else (kind, f"there is no invariant {rule!r}; there are {named}")
     if kind == "missing":
         criteria = [criterion.id for criterion in protocol.criteria]
         unknown = [name for name in expect.missing or [] if name not in criteria]

@@ -23,7 +23,7 @@ ALIASES = {
     "bay-5": "Elder",
     "bay-6": "Fir",
 }
-ALL_WELL = wire.Observe(moaas=5, dissociation=False, nausea=0, gait_steady=True, oriented=True)
+ALL_WELL = wire.Observe(moaas=5, dissociation=False, nausea=0, gait="steady", oriented=True)
 
 
 @dataclass(frozen=True)

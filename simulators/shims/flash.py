@@ -4,8 +4,10 @@ import builtins
 
 import link
 
-_ROOM = 107  # k, from the conductor
-_ENOSPC = 28
+from micropython import const
+
+_ROOM = const(107)  # k, from the conductor
+_ENOSPC = const(28)
 _open = builtins.open
 
 

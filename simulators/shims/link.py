@@ -15,13 +15,15 @@ import sys
 import uos
 import utime
 
+from micropython import const
+
 gc.collect()
 before_bytes = gc.mem_alloc()  # of the program's heap, when the simulator began to load into it
 
-_HEAD = "<BHq"
-_ANSWER = "<BHqq"
-_ANSWER_BYTES = 19
-_NEVER_US = 1 << 60
+_HEAD = const("<BHq")
+_ANSWER = const("<BHqq")
+_ANSWER_BYTES = const(19)
+_NEVER_US = const(1 << 60)
 
 _fds = uos.getenv("CHAIRSIDE_LINK").split(",")
 _rx = open(int(_fds[0]), "rb")

@@ -3,18 +3,20 @@
 import link
 import struct
 
+from micropython import const
+
 PWRON_RESET = 1
 HARD_RESET = 2
 WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
-_ENODEV = 19
-_ETIMEDOUT = 116  # as the ESP32 has it
+_ENODEV = const(19)
+_ETIMEDOUT = const(116)  # as the ESP32 has it
 
 # How the conductor answers a transfer.
-_OK = 107  # k
-_STUCK = 116  # t: a line is held low
+_OK = const(107)  # k
+_STUCK = const(116)  # t: a line is held low
 
 
 def reset():
@@ -41,14 +43,6 @@ def idle():
     link.wait(link.now_us() + 1000)
 
 
-def disable_irq():
-    return 0
-
-
-def enable_irq(state):
-    pass
-
-
 _driven = {}
 
 
@@ -62,19 +56,16 @@ def _drive(number, level):
 class Pin:
     IN = 1
     OUT = 3
-    OPEN_DRAIN = 7
-    PULL_UP = 2
-    PULL_DOWN = 1
 
-    def __init__(self, number, mode=-1, pull=-1, *, value=None):
+    def __init__(self, number, mode=-1, *, value=None):
         self.number = number
         self._mode = mode
         self._level = 0
         if mode == Pin.OUT:
             self.value(value or 0)
 
-    def init(self, mode=-1, pull=-1, *, value=None):
-        self.__init__(self.number, mode, pull, value=value)
+    def init(self, mode=-1, *, value=None):
+        self.__init__(self.number, mode, value=value)
 
     def value(self, level=None):
         if level is None:
@@ -95,13 +86,11 @@ class Pin:
 
 
 class PWM:
-    def __init__(self, pin, freq=5000, duty=None, duty_u16=None, duty_ns=None):
+    def __init__(self, pin, freq=5000, duty_u16=0):
         self._number = pin.number
         self._freq = freq
         self._duty_u16 = 0
-        if duty is not None:
-            duty_u16 = duty * 64
-        self.duty_u16(duty_u16 or 0)
+        self.duty_u16(duty_u16)
 
     def init(self, freq=None, duty_u16=None):
         if freq is not None:
@@ -114,11 +103,6 @@ class PWM:
             return self._freq
         self._freq = hz
 
-    def duty(self, value=None):
-        if value is None:
-            return self._duty_u16 // 64
-        self.duty_u16(value * 64)
-
     def duty_u16(self, value=None):
         if value is None:
             return self._duty_u16
@@ -130,10 +114,9 @@ class PWM:
 
 
 class ADC:
-    ATTN_0DB = 0
     ATTN_11DB = 3
 
-    def __init__(self, pin, *, atten=ATTN_0DB):
+    def __init__(self, pin, *, atten=0):
         self._number = pin.number
         # Where the ESP32's converter begins and ends to be linear, in microvolts (MicroPython's ADC documentation).
         self._range_uv = (150_000, 2_450_000) if atten == ADC.ATTN_11DB else (100_000, 950_000)
@@ -165,19 +148,16 @@ class I2C:
         self._transfer(address, bytes(data), 0)
         return len(data)
 
-    def readfrom(self, address, count, stop=True):
-        return self._transfer(address, b"", count)
-
     def readfrom_into(self, address, buffer, stop=True):
         buffer[:] = self._transfer(address, b"", len(buffer))
 
-    def writeto_mem(self, address, register, data, *, addrsize=8):
+    def writeto_mem(self, address, register, data):
         self._transfer(address, bytes([register]) + bytes(data), 0)
 
-    def readfrom_mem(self, address, register, count, *, addrsize=8):
+    def readfrom_mem(self, address, register, count):
         return self._transfer(address, bytes([register]), count)
 
-    def readfrom_mem_into(self, address, register, buffer, *, addrsize=8):
+    def readfrom_mem_into(self, address, register, buffer):
         buffer[:] = self._transfer(address, bytes([register]), len(buffer))
 
 

@@ -2,21 +2,16 @@
 
 import link
 
-STA_IF = 0
-AP_IF = 1
-STAT_IDLE = 1000
-STAT_CONNECTING = 1001
-STAT_GOT_IP = 1010
+from micropython import const
 
-_JOIN_US = 500_000
-_HANGS = 2  # what the conductor says instead of "up": the radio joins nothing more until it is switched off
+STA_IF = 0
+
+_JOIN_US = const(500_000)
+_HANGS = const(2)  # what the conductor says instead of "up": the radio joins nothing more until it is switched off
 
 
 class WLAN:
     PM_NONE = 0
-    PM_PERFORMANCE = 1
-    PM_POWERSAVE = 2
-    IF_STA = STA_IF
 
     def __init__(self, interface=STA_IF):
         if interface != STA_IF:
@@ -50,28 +45,13 @@ class WLAN:
         up, _ = self._radio()
         return up and self._joined_us is not None and link.now_us() >= self._joined_us
 
-    def status(self, what=None):
+    def status(self, what):
         if what == "rssi":
             return self._radio()[1]
-        if what is not None:
-            raise ValueError("unknown status param")
-        if self.isconnected():
-            return STAT_GOT_IP
-        return STAT_IDLE if self._joined_us is None else STAT_CONNECTING
-
-    def ifconfig(self):
-        return ("192.0.2.10", "255.255.255.0", "192.0.2.1", "192.0.2.1")
+        raise ValueError("unknown status param")
 
     def _radio(self):
         up, rssi = link.ask(b"N")[1]
         self._hangs = self._hangs or (up == _HANGS and self._told != _HANGS)
         self._told = up
         return bool(up) and not self._hangs, rssi - 256
-
-
-def hostname(name=None):
-    return name
-
-
-def country(code=None):
-    return code

@@ -3,14 +3,16 @@
 import link
 import uselect
 
+from micropython import const
+
 POLLIN = uselect.POLLIN
 POLLOUT = uselect.POLLOUT
 POLLERR = uselect.POLLERR
 POLLHUP = uselect.POLLHUP
 
 # What a turn of the event loop costs at least on the board; it also lets the conductor deliver.
-_TURN_US = 100
-_IOCTL_POLL = 3
+_TURN_US = const(100)
+_IOCTL_POLL = const(3)
 
 
 class poll:

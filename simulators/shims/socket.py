@@ -6,6 +6,7 @@ to its time server.
 
 import link
 import usocket
+from micropython import const
 
 AF_INET = usocket.AF_INET
 SOCK_STREAM = usocket.SOCK_STREAM
@@ -16,14 +17,22 @@ IPPROTO_TCP = 6
 TCP_NODELAY = 1
 
 # The unix port's numbers, as its `errno` has them.
-_EAGAIN, _ECONNRESET, _ENOTCONN, _ETIMEDOUT, _ECONNREFUSED, _EINPROGRESS = 11, 104, 107, 110, 111, 115
-_POLLIN, _POLLOUT, _POLLERR, _POLLHUP = 1, 4, 8, 16
+_EAGAIN = const(11)
+_ECONNRESET = const(104)
+_ENOTCONN = const(107)
+_ETIMEDOUT = const(110)
+_ECONNREFUSED = const(111)
+_EINPROGRESS = const(115)
+_POLLIN = const(1)
+_POLLOUT = const(4)
+_POLLERR = const(8)
+_POLLHUP = const(16)
 
-_FOUND = 107  # k, from the conductor
-_NO_NAME = -202  # what the ESP32 raises after it has asked in vain
+_FOUND = const(107)  # k, from the conductor
+_NO_NAME = const(-202)  # what the ESP32 raises after it has asked in vain
 
 # Streams have the numbers below, datagram sockets the others: so the peer knows them apart.
-_DATAGRAM = 128
+_DATAGRAM = const(128)
 _count = 0
 
 

@@ -7,6 +7,8 @@ network, and then stops the program for as long as it computes on the board.
 import link
 import tls
 
+from micropython import const
+
 CERT_NONE = tls.CERT_NONE
 CERT_OPTIONAL = tls.CERT_OPTIONAL
 CERT_REQUIRED = tls.CERT_REQUIRED
@@ -14,7 +16,7 @@ PROTOCOL_TLS_CLIENT = tls.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = tls.PROTOCOL_TLS_SERVER
 MBEDTLS_VERSION = tls.MBEDTLS_VERSION
 
-_HANDSHAKE_US = 2_000_000
+_HANDSHAKE_US = const(2_000_000)
 
 
 class SSLContext:

@@ -2,8 +2,10 @@
 
 import time
 
-_PERIOD = time.TICKS_PERIOD
-_HALF = _PERIOD >> 1
+from micropython import const
+
+_PERIOD = const(1 << 30)
+_HALF = const(1 << 29)
 
 
 class TaskQueue:

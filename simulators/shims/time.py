@@ -4,9 +4,10 @@ import sys
 
 import link
 import utime
+from micropython import const
 
-TICKS_PERIOD = 1 << 30
-_HALF = TICKS_PERIOD >> 1
+TICKS_PERIOD = const(1 << 30)
+_HALF = const(1 << 29)
 
 if link.live:
 
@@ -71,7 +72,7 @@ def time():
 
 
 # The ESP32 counts from 2000-01-01, the unix port from 1970-01-01.
-_EPOCH_S = 946_684_800
+_EPOCH_S = const(946_684_800)
 
 
 def gmtime(seconds=None):

@@ -59,9 +59,11 @@ def test_a_bundle_holds_all_but_the_base(tmp_path: Path) -> None:
     """Every module of chair/ and drivers/, none that makes the cuff safe or chooses the slot; twice the same bytes."""
     bundle = bundles.make(FIRMWARE, 2)
     modules = {
-        p.relative_to(FIRMWARE).as_posix() for folder in ("chair", "drivers") for p in (FIRMWARE / folder).glob("*.py")
+        p.relative_to(FIRMWARE).with_suffix(".mpy").as_posix()
+        for folder in ("chair", "drivers")
+        for p in (FIRMWARE / folder).glob("*.py")
     }
-    assert set(bundle.files) == modules - {"chair/pins.py", "chair/store.py"}
+    assert set(bundle.files) == modules - {"chair/pins.mpy", "chair/store.mpy"}
     for name in ("one", "two"):
         bundle.write(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -82,7 +84,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, words: list[str], sentence: s
     places = {name: str(tmp_path / name) for name in ("unsigned", "nothing", "torn", "key")} | {"folder": str(tmp_path)}
     bundle = bundles.make(FIRMWARE, 1)
     bundle.write(tmp_path / "unsigned")
-    Bundle(bundle.manifest, bundle.files | {"chair/app.py": b"pass"}).write(tmp_path / "torn")
+    Bundle(bundle.manifest, bundle.files | {"chair/app.mpy": b"pass"}).write(tmp_path / "torn")
     (tmp_path / "key").write_bytes(bundles.key_pem(bundles.new_key()))
     done = chairside(*[word.format(**places) for word in words])
     assert done.exit_code == 2, done.output

@@ -1,6 +1,7 @@
 """The whole unmodified firmware under the conductor: in virtual time, and live against a real broker."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -52,13 +53,27 @@ def test_a_quiet_second_costs_few_questions(bench: Bench) -> None:
 
 
 def test_a_board_with_little_memory_does_the_same(tmp_path: Path) -> None:
-    """256 KB serve, in which the unix port also compiles the sources that a board has compiled already."""
+    """256 KB serve on the unix port, whose objects are twice a board's."""
     world = ChairWorld(Patient())
-    board = SimBoard("cb-0000b2", world, tmp_path / "flash", heap_bytes=288 * 1024)
+    board = SimBoard("cb-0000b2", world, tmp_path / "flash", heap_bytes=256 * 1024)
     board.start()
     board.run_for(40)
     board.stop()
     assert decoded(board, "vitals")[-1]["quality"] == "good"
+
+
+def test_a_heap_is_as_full_wherever_the_firmware_lies(tmp_path: Path) -> None:
+    """A board has no path to its sources: how long that is here takes nothing of the heap."""
+    free = []
+    for folder in (tmp_path / "a", tmp_path / ("long" * 50)):
+        shutil.copytree(ROOT / "firmware", folder / "firmware", ignore=shutil.ignore_patterns("__pycache__"))
+        world = ChairWorld(Patient())
+        board = SimBoard("cb-0000b2", world, folder / "flash", firmware_dir=folder / "firmware", heap_bytes=256 * 1024)
+        board.start()
+        board.run_until(lambda board=board: bool(decoded(board, "status")), 10)
+        board.stop()
+        free.append(decoded(board, "status")[0]["heap_free_bytes"])
+    assert free[0] == free[1]
 
 
 def test_a_lifted_finger_and_a_returned_one(bench: Bench) -> None:

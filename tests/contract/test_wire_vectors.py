@@ -52,7 +52,7 @@ def encode(kind, g):
 
 def decode(kind, payload):
     try:
-        return getattr(wire.Decoder(BOOT), kind)(payload.encode())
+        return getattr(wire.Decoder(), kind)(payload.encode())
     except wire.Refused as refused:
         return refused.kind
 

@@ -90,6 +90,46 @@ class WallPage:
     def press(self, selector: str) -> None:
         self.find(selector).click()
 
+    def open_panel(self, chair: str, who: str = "MK") -> None:
+        """The chair in full, with somebody's initials typed."""
+        self.open(fragment=f"/#chair={chair}")
+        self.wait_tile(chair, lambda tile: tile.get("history") is None, "is live")
+        self.run(
+            "const who = document.getElementById('who'); who.value = arguments[0];"
+            "localStorage.setItem('who', arguments[0])",
+            who,
+        )
+        wait_until(lambda: self.run("return document.querySelector('#panel form') !== null"), "the forms")
+
+    def be_patient(self) -> None:
+        """Let the page repeat an action for ever: a machine may be slower than a nurse would wait."""
+        self.run("AbortSignal.timeout = () => new AbortController().signal")
+
+    def button(self, text: str) -> WebElement:
+        """The panel's button with this text."""
+        buttons = self.find("#panel").find_elements(By.CSS_SELECTOR, "button")
+        return next(button for button in buttons if button.text == text)
+
+    def press_button(self, text: str) -> None:
+        self.button(text).click()
+
+    def press_moving(self, element: WebElement) -> None:
+        """Press something that a bar or a banner may push aside at this very moment: a pointer could miss it."""
+        self.run("arguments[0].click()", element)
+
+    def unfold(self, title: str) -> None:
+        """Open what is folded away in the panel behind this title."""
+        folds = self.find("#panel").find_elements(By.CSS_SELECTOR, "summary")
+        next(fold for fold in folds if fold.text == title).click()
+
+    def notice(self, word: str) -> str:
+        """What the page says about an action, once it has this word in it."""
+        try:
+            wait_until(lambda: word in self.text("#notice"), f"notice {word!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the notice is {self.text('#notice')!r}") from None
+        return self.text("#notice")
+
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
@@ -100,13 +140,16 @@ class WallPage:
         return self.driver.execute_script(script, *arguments)
 
     def picture(self, path: Path) -> None:
-        """With every flash in its bright half."""
+        """With every flash in its bright half, at two thirds of its size: enough for a page of documentation."""
         self.run(
-            "const still = new CSSStyleSheet(); still.replaceSync('.alarm { animation: none !important }');"
+            "const still = new CSSStyleSheet();"
+            "still.replaceSync('.alarm, #site-alarms { animation: none !important }');"
             "document.adoptedStyleSheets = [still]"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+        width, height = self.run("return [innerWidth, innerHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 2 / 3}
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})
         path.write_bytes(base64.b64decode(shot["data"]))
         self.run("document.adoptedStyleSheets = []")
 

@@ -7,17 +7,23 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion
+from servers import wait_until
 
 from gateway.wire import (
+    Action,
     AlarmTransition,
     AlarmView,
+    AskView,
     CriterionView,
     CuffView,
     Do,
     Done,
+    EntryView,
     Heartbeat,
     Message,
     ReadinessView,
+    ScoreItemView,
+    ScoreView,
     State,
     VitalsView,
     chair_topic,
@@ -55,6 +61,22 @@ def alarm(**changes: Any) -> AlarmView:
     return replace(low, **changes)
 
 
+def asked(item: str, label: str, due_s: float = -1.0) -> AskView:
+    return AskView(id=item, item=item, label=label, due_s=due_s)
+
+
+def entry(**changes: Any) -> EntryView:
+    first = EntryView(id="entry-0001", who="MK", kind="dose", text="First dose", ago_s=95.0)
+    return replace(first, **changes)
+
+
+def score(**changes: Any) -> ScoreView:
+    """Seven points, and one item missing."""
+    known = ScoreItemView(id="gait", label="Gait", detail="steady", points=7)
+    missing = ScoreItemView(id="activity", label="Activity", detail="activity is not recorded")
+    return replace(ScoreView(id="aldrete", label="Modified Aldrete", items=[known, missing]), **changes)
+
+
 def chair_state(site: str, chair: str, **changes: Any) -> State:
     calm = State(
         run="run-1", site=site, chair=chair, device=f"cb-{chair}", online=True, session="s1", alias="Heron",
@@ -77,13 +99,20 @@ class FakeGateway:
         self.answering = True
         self.done_deeds: list[Do] = []
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_connect = lambda client, *_: client.subscribe(chair_topic(site, "+", "do"), 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [(chair_topic(site, "+", "do"), 1), (gateway_topic(site, "do"), 1)]
+        )
         self._client.on_message = self._deed
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._each_second, daemon=True)
         self._thread.start()
+
+    def beats(self, **changes: Any) -> None:
+        """Change what the heartbeat says, and say it at once."""
+        self.heartbeat = replace(self.heartbeat, **changes)
+        self.say(gateway_topic(self.site), self.heartbeat, retain=True, qos=1)
 
     def set(self, chair: str, **changes: Any) -> None:
         """Change what is said of a chair, and say it at once."""
@@ -95,6 +124,11 @@ class FakeGateway:
 
     def say_raw(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload).wait_for_publish(10)
+
+    def deed(self, number: int = 0) -> Action:
+        """The action that somebody asked for."""
+        wait_until(lambda: len(self.done_deeds) > number, "the action at the gateway")
+        return self.done_deeds[number].action
 
     def transition(self, chair: str, **changes: Any) -> None:
         news = AlarmTransition(
@@ -131,6 +165,5 @@ class FakeGateway:
         do = decode(message.payload, Do)
         self.done_deeds.append(do)
         if self.answering:
-            chair = message.topic.split("/")[-2]
             answer = self.answers.get(do.action.__struct_config__.tag, Done(id="", ok=True))
-            self._client.publish(chair_topic(self.site, chair, "done"), encode(replace(answer, id=do.id)), qos=1)
+            self._client.publish(message.topic.removesuffix("do") + "done", encode(replace(answer, id=do.id)), qos=1)

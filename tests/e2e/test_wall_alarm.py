@@ -123,6 +123,26 @@ def test_paused_sound_counts_down(page: WallPage, gateway: FakeGateway) -> None:
     assert "sound paused 01:4" in tile["note"]
 
 
+def test_an_alarm_that_may_not_sound_says_why_and_how_long(page: WallPage, gateway: FakeGateway) -> None:
+    """Suppressed it stands still, with its cause and the time left; switched off it flashes on, and the tile says so;
+    one that nobody acknowledged says that first. A patient who is away stands in the head of the tile."""
+    leave = {"suppressed_by": "the patient is away", "suppressed_s": 252.0}
+    gateway.set("bay-1", level="none", away_s=252.0, alarms=[alarm(level="medium", **leave)])
+    gateway.set("bay-2", level="medium", audio_off=True, alarms=[alarm(level="medium", audio_off=True)])
+    gateway.set("bay-3", level="high", sound=True, alarms=[alarm(level="medium", escalated=True)])
+    page.open()
+    page.wait_live()
+    away = page.wait_tile("bay-1", lambda tile: tile["flags"] != "", "says that the patient is away")
+    assert away["flags"].startswith("AWAY 04:1")
+    assert "no sound: the patient is away, 04:1" in away["note"]
+    assert (away["level"], away["calls"]) == ("medium", "no")
+    off = page.wait_tile("bay-2", lambda tile: tile["flags"] == "SOUND OFF", "says that the sound is off")
+    assert (off["calls"], "SOUND OFF" in off["note"]) == ("yes", True)
+    waits = page.wait_tile("bay-3", lambda tile: "NOBODY" in tile["against"], "says that nobody came")
+    assert waits["against"] == "NOBODY HAS COME · 82 %, limit 85 %"
+    assert (waits["level"], waits["marks"], waits["calls"]) == ("high", "***", "yes")
+
+
 def test_the_page_sounds_only_when_asked_and_says_so(page: WallPage, gateway: FakeGateway) -> None:
     """Sound is off, visibly, until somebody enables it; then a sounding alarm makes bursts of its level, and a
     paused or latched one none."""

@@ -8,7 +8,7 @@ import json
 from urllib.request import urlopen
 
 from browser import WallPage
-from fake_gateway import FakeGateway, chair_state, pressure, vitals
+from fake_gateway import FakeGateway, alarm, chair_state, entry, pressure, score, vitals
 from msgspec import UNSET
 from servers import wait_until
 from web_process import Web
@@ -201,3 +201,42 @@ def test_a_removed_chair_leaves_the_wall(page: WallPage, web: Web, gateway: Fake
     wait_until(lambda: page.tile("bay-2") is None, "the tile to go")
     with urlopen(f"{web.url}/healthz") as answer:
         assert json.load(answer)["chairs"] == 1
+
+
+def test_no_part_of_the_panel_outlives_its_stream(page: WallPage, web: Web, gateway: FakeGateway) -> None:
+    """When nothing more comes, ages and times left count on, everything is grey, and after half a minute no number of a
+    score or a criterion is left."""
+    gateway.set(
+        "bay-1", scores=[score()], entries=[entry(ago_s=3.0)], away_s=252.0, level="medium",
+        alarms=[alarm(level="medium", suppressed_by="the patient is away", suppressed_s=252.0, silenced_s=110.0)],
+    )  # fmt: skip
+    page.open_panel("bay-1")
+    page.wait_tile("bay-1", live, "is live")
+    assert "Modified Aldrete 7 or more" in page.text("#panel .scores")
+    assert "98 % for 5 min" in page.text("#panel .criteria")
+    web.kill()
+    page.wait_banner("this screen lost its server")
+    page.run("const now = performance.now.bind(performance); performance.now = () => now() + 60000")
+    page.wait_tile("bay-1", lambda tile: tile["fresh"] == "lost", "is lost")
+    assert page.run("return document.getElementById('panel').dataset.history") == "yes"
+    assert "Modified Aldrete --" in page.text("#panel .scores")
+    assert "98" not in page.text("#panel .criteria")
+    assert page.text("#panel .entries small").startswith("1 min ago")
+    tile = page.wait_tile("bay-1", lambda tile: tile["fresh"] == "lost", "stays lost")
+    assert tile["flags"].startswith("AWAY 03:0")
+    assert "the patient is away, 03:0" in tile["note"]
+    assert "sound paused 00:4" in tile["note"]
+
+
+def test_pages_that_were_left_hold_no_connection(page: WallPage, web: Web, gateway: FakeGateway) -> None:
+    """A browser gives a server six connections: however often the page was opened and left, one listens."""
+    gateway.set("bay-1")
+    for _ in range(7):
+        page.open()
+        page.wait_tile("bay-1", live, "is live")
+
+    def screens() -> int:
+        with urlopen(f"{web.url}/healthz") as answer:
+            return int(json.load(answer)["screens"])
+
+    wait_until(lambda: screens() == 1, "one screen to be left")

@@ -1,107 +1,59 @@
-"""A chair in full: what staff can do there, and that nothing typed anywhere becomes markup."""
+"""A chair in full: how a stay begins and ends there, and that nothing typed anywhere becomes markup."""
 
 import pytest
 from browser import WallPage
-from fake_gateway import FakeGateway, alarm, readiness
+from fake_gateway import FakeGateway, alarm, asked, entry, readiness, score
 from selenium.webdriver.support.select import Select
 from servers import wait_until
 
-from gateway.wire import Abort, Discharge, Dose, Measure, Observe, PauseAudio, SignOff, Start
+from gateway.wire import Abort, Discharge, SignOff, Start
 
 HOSTILE = "<img src=x onerror='window.hacked=1'>"
-
-
-def press(page: WallPage, text: str) -> None:
-    """Press the panel's button with this text."""
-    buttons = page.find("#panel").find_elements("css selector", "button")
-    next(button for button in buttons if button.text == text).click()
-
-
-def opened(page: WallPage, gateway: FakeGateway) -> None:
-    page.open(fragment="/#chair=bay-1")
-    page.wait_tile("bay-1", lambda tile: tile.get("history") is None, "is live")
-    page.run("const who = document.getElementById('who'); who.value = 'MK'; localStorage.setItem('who', 'MK')")
-    wait_until(lambda: page.run("return document.querySelector('#panel form') !== null"), "the forms")
-
-
-def deed(gateway: FakeGateway, number: int = 0) -> object:
-    """The action that the gateway was asked for."""
-    wait_until(lambda: len(gateway.done_deeds) > number, "the action at the gateway")
-    return gateway.done_deeds[number].action
 
 
 def test_a_session_begins_from_the_panel(page: WallPage, gateway: FakeGateway) -> None:
     """In a free chair the panel starts a session with protocol, alias and a typed baseline."""
     gateway.set("bay-1", session="", alias="", readiness=readiness("NO_SESSION"))
-    opened(page, gateway)
+    page.open_panel("bay-1")
     Select(page.find("[name=protocol]")).select_by_value("iv-ketamine")
     page.find("[name=alias]").send_keys("Heron")
     page.find("[name=baseline_sys_mmhg]").send_keys("124")
     page.find("[name=baseline_dia_mmhg]").send_keys("78")
-    press(page, "Start")
+    page.press_button("Start")
     expected = Start(protocol="iv-ketamine", alias="Heron", baseline_sys_mmhg=124, baseline_dia_mmhg=78)
-    assert deed(gateway) == expected
+    assert gateway.deed() == expected
     assert gateway.done_deeds[0].session == ""
-
-
-def test_what_was_seen_is_sent_and_what_was_not_stays_unknown(page: WallPage, gateway: FakeGateway) -> None:
-    """Only the items that staff chose are in the observation."""
-    gateway.set("bay-1")
-    opened(page, gateway)
-    Select(page.find("[name=moaas]")).select_by_value("5")
-    Select(page.find("[name=dissociation]")).select_by_visible_text("none")
-    Select(page.find("[name=nausea]")).select_by_value("0")
-    press(page, "Record")
-    assert deed(gateway) == Observe(moaas=5, dissociation=False, nausea=0)
-
-
-@pytest.mark.parametrize(
-    ("text", "action"),
-    [
-        ("First dose", Dose(what="first")),
-        ("Further dose", Dose(what="further")),
-        ("Dose end", Dose(what="end")),
-        ("Measure pressure now", Measure()),
-        ("Pause sound", PauseAudio()),
-    ],
-)
-def test_each_button_is_its_action(page: WallPage, gateway: FakeGateway, text: str, action: object) -> None:
-    """One press, one action, for the session that is shown."""
-    gateway.set("bay-1", level="low", alarms=[alarm(level="low")])
-    opened(page, gateway)
-    press(page, text)
-    assert deed(gateway) == action
-    assert gateway.done_deeds[0].session == "s1"
 
 
 def test_leaving_takes_criteria_and_two_presses(page: WallPage, gateway: FakeGateway) -> None:
     """Sign-off can be pressed once criteria are met, discharge once signed off; both ask again. Ending without
     discharge wants a reason."""
     gateway.set("bay-1")
-    opened(page, gateway)
+    page.open_panel("bay-1")
     disabled = page.run("return [...document.querySelectorAll('#panel button:disabled')].map(b => b.textContent)")
     assert disabled == ["Sign off", "Discharge with escort"]
     gateway.set("bay-1", readiness=readiness("CRITERIA_MET"))
     wait_until(lambda: page.run("return document.querySelectorAll('#panel button:disabled').length") == 1, "sign-off")
-    press(page, "Sign off")
+    page.press_button("Sign off")
     assert gateway.done_deeds == []
-    press(page, "Press again: sign off")
-    assert deed(gateway) == SignOff()
+    page.press_button("Press again: sign off")
+    assert gateway.deed() == SignOff()
     gateway.set("bay-1", readiness=readiness("SIGNED_OFF"))
-    wait_until(lambda: page.run("return !document.querySelectorAll('#panel button.primary')[2].disabled"), "discharge")
-    press(page, "Discharge with escort")
-    press(page, "Press again: discharge with escort")
-    assert deed(gateway, 1) == Discharge()
+    wait_until(lambda: page.button("Discharge with escort").is_enabled(), "discharge")
+    page.press_button("Discharge with escort")
+    page.press_button("Press again: discharge with escort")
+    assert gateway.deed(1) == Discharge()
+    page.unfold("End without discharge")
     page.find("[name=reason]").send_keys("left against advice")
-    press(page, "End session")
-    assert deed(gateway, 2) == Abort(reason="left against advice")
+    page.press_button("End session")
+    assert gateway.deed(2) == Abort(reason="left against advice")
 
 
 def test_the_panel_never_hides_the_wall(page: WallPage, gateway: FakeGateway) -> None:
     """Beside an open panel the tiles stay in view, on every size the banner stays on top; Escape closes it."""
     gateway.set("bay-1")
     gateway.set("bay-2")
-    opened(page, gateway)
+    page.open_panel("bay-1")
     edge = "return document.querySelector('[data-chair=\"bay-2\"]').getBoundingClientRect().right"
     assert page.run(edge) <= page.run("return document.getElementById('panel').getBoundingClientRect().left")
     page.size(390, 844)
@@ -117,13 +69,20 @@ def test_words_from_outside_are_never_markup(page: WallPage, gateway: FakeGatewa
     """An alias, a reason, a name or a label that looks like HTML is shown as it was typed."""
     gateway.set(
         "bay-1", alias=HOSTILE, protocol=HOSTILE, level="high", readiness=readiness("NOT_READY", HOSTILE),
-        alarms=[alarm(reason=HOSTILE, acknowledged_by=HOSTILE)], during_outage=[HOSTILE],
+        alarms=[alarm(reason=HOSTILE, acknowledged_by=HOSTILE, suppressed_by=HOSTILE)], during_outage=[HOSTILE],
+        entries=[entry(text=HOSTILE, who=HOSTILE)], scores=[score(label=HOSTILE)], asks=[asked("moaas", HOSTILE, 600)],
+        protocol_hash=HOSTILE,
     )  # fmt: skip
-    opened(page, gateway)
+    gateway.beats(alarms=[alarm(reason=HOSTILE)])
+    page.open_panel("bay-1")
     gateway.transition("bay-1", reason=HOSTILE, who=HOSTILE)
     tile = page.tile("bay-1")
     assert tile["alias"] == tile["reason"] == tile["missing"] == HOSTILE
     wait_until(lambda: HOSTILE in page.text("#panel .lately"), "the transition")
+    wait_until(lambda: HOSTILE in page.text("#site-alarms"), "the alarm of the site")
+    page.press(".entries .correct")
+    for part in (".entries", ".correction", ".scores", ".asked", ".print"):
+        assert HOSTILE in page.text(f"#panel {part}"), part
     assert page.run("return [document.querySelectorAll('main img').length, window.hacked ?? null]") == [0, None]
 
 

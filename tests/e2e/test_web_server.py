@@ -16,7 +16,7 @@ from web_process import Web
 
 from gateway.wire import Acknowledge, Done, State, chair_topic
 
-ACKNOWLEDGE = {"who": "MK", "session": "s1", "action": {"kind": "acknowledge", "alarms": []}}
+ACKNOWLEDGE = {"id": "screen-1-0001", "who": "MK", "session": "s1", "action": {"kind": "acknowledge", "alarms": []}}
 
 
 def post(web: Web, chair: str, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:

@@ -7,9 +7,10 @@ from servers import HttpServer
 
 START = """
 import sys
+from gateway.config import MqttConfig
 from gateway.web.app import run
 _, mqtt_url, site, port, *chairs = sys.argv
-run(mqtt_url, site, "127.0.0.1", int(port), chairs=chairs, protocols=["demo", "iv-ketamine"])
+run(MqttConfig(url=mqtt_url), site, "127.0.0.1", int(port), chairs=chairs, protocols=["demo", "iv-ketamine"])
 """
 
 

@@ -12,7 +12,7 @@ from unix_port import FIRMWARE
 
 from gateway import wire
 
-HEAP_BYTES = 288 * 1024  # objects are twice as large here as on the board; 256 KB do not hold it reliably
+HEAP_BYTES = 256 * 1024  # objects are twice as large here as on the board
 
 
 def test_it_measures_a_patient_once_a_second(tmp_path: Path) -> None:
@@ -300,7 +300,8 @@ def test_time_goes_on_when_the_ticks_wrap(tmp_path: Path) -> None:
 
 
 def test_it_runs_in_a_small_heap_through_an_outage_and_a_measurement(tmp_path: Path) -> None:
-    """256 KB on the unix port: ten minutes of outage, a measurement, the recovery, and no restart."""
+    """256 KB on the unix port: ten minutes of outage, a measurement, the recovery, no restart, and some to spare: a
+    measurement still succeeds with 24 KB less."""
     chair = Chair(tmp_path, heap_bytes=HEAP_BYTES)
     chair.gateway = True
     chair.board.run_for(3)
@@ -316,7 +317,9 @@ def test_it_runs_in_a_small_heap_through_an_outage_and_a_measurement(tmp_path: P
     chair.run(180)
     seqs = {r["seq"] for r in chair.records()}
     assert seqs == set(range(1, max(seqs) + 1))
-    assert chair.all("status")[-1]["dropped"] == 0
+    status = chair.all("status")[-1]
+    assert status["dropped"] == 0
+    assert status["heap_free_bytes"] > 40 * 1024
     assert chair.board.resets == [1]
     chair.board.stop()
 

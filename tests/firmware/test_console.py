@@ -1,15 +1,19 @@
 """The board's own side of its console: what it answers, refuses, and when it keeps silent."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chair_board import Chair
 from servers import wait_until
+from unix_port import FIRMWARE
 
 from hardware.bench.console import Console, ConsoleError, Line, Refused
 from simulators.bench import UsbBench
+from simulators.conductor import HARD_RESET
 
 DEVICE = "cb-000007"
 SEED = 7
@@ -71,6 +75,35 @@ def test_both_buttons_at_the_start_open_it(tmp_path: Path) -> None:
         bench.do(bench.board.restore_power)
         with Console(bench.port) as console:
             assert console.identity["device"] == DEVICE
+
+
+def test_safe_mode_has_it_where_it_is_open(bench: UsbBench) -> None:
+    """Who it is, and what it is configured for, which may be the reason; nothing of the chair can be moved."""
+    for _ in range(3):
+        bench.do(lambda: bench.board.run_for(2))
+        bench.do(lambda: bench.board.reset(HARD_RESET))
+    with Console(bench.port) as console:
+        assert (console.identity["device"], console.identity["safe_mode"]) == (DEVICE, True)
+        assert console.ask("get", file="config")["values"]["console"] is True
+        for do in ("identify", "measure", "hold"):
+            with pytest.raises(Refused, match="does not run"):
+                console.ask(do, mmhg=100, seconds=10)
+    assert not any(name == "pump" and level for _, name, level in bench.world.output_log)
+
+
+@pytest.mark.parametrize(("settings", "byte"), [({}, -1), ({"console": True}, 3)], ids=["shut", "open"])
+def test_ctrl_c_stops_a_board_only_where_the_console_is_open(
+    tmp_path: Path, settings: dict[str, object], byte: int
+) -> None:
+    """What the interpreter is told to take for an interruption: elsewhere a byte of noise would end the watch."""
+    firmware = tmp_path / "firmware"
+    shutil.copytree(FIRMWARE, firmware, ignore=shutil.ignore_patterns("__pycache__"))
+    board = (firmware / "board.py").read_text()
+    (firmware / "board.py").write_text(board.replace("        kbd_intr(", "        print('interrupted by', "))
+    chair = Chair(tmp_path, firmware_dir=firmware, settings=settings)
+    chair.board.run_for(3)
+    assert f"interrupted by {byte}\n" in chair.board.log_path.read_text()
+    chair.board.kill()
 
 
 def test_in_a_session_nothing_is_moved_or_written(bench: UsbBench, console: Console) -> None:
@@ -166,8 +199,8 @@ def test_a_hold_beyond_its_limits_is_refused(bench: UsbBench, console: Console, 
 
 
 def test_a_board_with_little_memory_has_a_console_too(tmp_path: Path) -> None:
-    """Half as much again as the chair has to live in serves all of its bench, each part loaded when it is asked for."""
-    with UsbBench(DEVICE, SEED, tmp_path / "flash", heap_bytes=384 * 1024) as bench, Console(bench.port) as console:
+    """A quarter more than the chair has to live in serves all of its bench, each part loaded when it is asked for."""
+    with UsbBench(DEVICE, SEED, tmp_path / "flash", heap_bytes=320 * 1024) as bench, Console(bench.port) as console:
         assert console.ask("self_test", cuff=True)["failed"] == 0
         console.ask("stream", seconds=10)
         console.ask("records", seconds=30)

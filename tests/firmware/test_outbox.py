@@ -22,7 +22,7 @@ for step in steps:
     elif name == "link_up":
         box.link_up(step[1])
     elif name == "ack":
-        box.ack(step[1], step[2], step[3], step[4])
+        box.ack({"boot": "00112233445566aa", "run": step[1], "upto": step[2], "have": step[3]}, step[4])
     elif name in ("live", "due"):
         sent = getattr(box, name)(step[1])
         result.append(None if sent is None else [sent[0], _json.loads(sent[1])])
@@ -256,6 +256,9 @@ for boot, script in boots:
         elif step[0] in ("live", "due"):
             sent = getattr(box, step[0])(step[1])
             result.append(None if sent is None else [sent[0], _json.loads(sent[1])])
+        elif step[0] == "ack":
+            whose = step[5] if len(step) > 5 else boot
+            box.ack({"boot": whose, "run": step[1], "upto": step[2], "have": step[3]}, step[4])
         else:
             getattr(box, step[0])(*step[1:])
 """

@@ -30,11 +30,10 @@ def told(chair: Chair, name: str) -> list[str]:
     return [event["detail"] for event in chair.all("event") if event["kind"] == "update" and event["name"] == name]
 
 
-@pytest.mark.parametrize("compiled", [True, pytest.param(False, marks=pytest.mark.long)], ids=["bytecode", "source"])
-def test_an_update_is_brought_tried_and_confirmed(tmp_path: Path, compiled: bool) -> None:
-    """The whole firmware, as bytecode or as text: the board runs it, and a minute later stands by it."""
+def test_an_update_is_brought_tried_and_confirmed(tmp_path: Path) -> None:
+    """The whole firmware: the board runs it, and a minute later stands by it."""
     chair = provisioned(tmp_path)
-    sender = Sender(chair, signed(changed(tmp_path, "0.9.0"), 7, compiled=compiled))
+    sender = Sender(chair, signed(changed(tmp_path, "0.9.0"), 7))
     sender.all()
     print(f"{sender.steps} steps, {chair.board.now_s():.0f} s of the board's time")
     chair.run(75)

@@ -40,8 +40,8 @@ def changed(folder: Path, version: str, changes: dict[str, tuple[str, str]] | No
     return copy
 
 
-def signed(firmware: Path, security: int, *, compiled: bool = True) -> Bundle:
-    return bundles.sign(bundles.make(firmware, security, compiled=compiled), key())
+def signed(firmware: Path, security: int) -> Bundle:
+    return bundles.sign(bundles.make(firmware, security), key())
 
 
 def forged(bundle: Bundle, **entries: Any) -> Bundle:

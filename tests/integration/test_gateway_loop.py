@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Sequence
 
 import pytest
 from gateway_process import Client
@@ -84,15 +85,18 @@ class StubJournal:
     def is_well(self, now_ms):
         return True
 
+    def condition(self, now_ms):
+        return "ok", None
+
 
 class Rig:
-    def __init__(self, port: int, user: str = "") -> None:
+    def __init__(self, port: int, user: str = "", own_topics: Sequence[str] = ()) -> None:
         self.wake = Wake()
         self.engine = StubEngine()
         self.journal = StubJournal(self.wake)
         login = f"{user}@" if user else ""
         config = MqttConfig(url=f"mqtt://{login}127.0.0.1:{port}")
-        self.loop = Loop(config, self.engine, self.journal, self.wake, Health)  # type: ignore[arg-type]
+        self.loop = Loop(config, self.engine, self.journal, self.wake, Health, own_topics=own_topics)  # type: ignore[arg-type]
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -165,10 +169,12 @@ def test_what_was_under_way_dies_with_its_connection(make_rig, monkeypatch):
     listener = socket.create_server(("127.0.0.1", 0))
     rig = make_rig(listener.getsockname()[1])
     first = _accept(listener)
+    wait_until(lambda: rig.loop._connected, "the connection")
     rig.engine.to_say = [said(OUT, "old alarm")]
     wait_until(lambda: b"old alarm" in first.recv(65536), "the packet")
     first.close()
     second = _accept(listener)
+    wait_until(lambda: rig.loop._connected, "the next connection")
     seen = b""
     rig.engine.to_say = [said(OUT, "new word")]
     while b"new word" not in seen:
@@ -184,6 +190,9 @@ def _accept(listener):
     connection.settimeout(30)
     assert connection.recv(65536)[0] == 0x10
     connection.sendall(b"\x20\x02\x00\x00")
+    subscribe = connection.recv(65536)
+    assert subscribe[0] == 0x82
+    connection.sendall(b"\x90\x03" + subscribe[2:4] + b"\x00")
     return connection
 
 
@@ -194,6 +203,7 @@ def test_a_broker_that_reads_nothing_is_given_up(make_rig, monkeypatch):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     rig = make_rig(listener.getsockname()[1])
     stuck = _accept(listener)
+    wait_until(lambda: rig.loop._connected, "the connection")
     big = Publish(topic=OUT, message=wire.Done(id="x", ok=True, reason="y" * 60_000))
     rig.engine.answers = lambda payload: []
 
@@ -337,3 +347,30 @@ def test_a_dead_disk_does_not_touch_the_loop(mosquitto, make_rig, tmp_path, monk
         wait_until(lambda: not rig.engine.health.journal_ok, "the journal's state")
     stuck.set()
     journal.stop()
+
+
+def test_our_own_last_word_is_heard_before_anything_is_said_over_it(mosquitto, make_rig, monkeypatch):
+    """Who says everything anew on a connection would else replace what only the broker still knew."""
+    own = f"{OUT}/own"
+    monkeypatch.setattr(StubEngine, "subscriptions", lambda self: [(IN, 1), (own, 0)])
+    heard = []
+
+    def hears(self, topic, payload, retained, now_ms, utc_ms):
+        heard.append((topic, retained, self.connects))
+        return []
+
+    def connected(self, now_ms, utc_ms):
+        self.connects += 1
+        return [Publish(topic=own, message=wire.Done(id="new", ok=True), retain=True)]
+
+    monkeypatch.setattr(StubEngine, "connects", 0, raising=False)
+    monkeypatch.setattr(StubEngine, "message", hears)
+    monkeypatch.setattr(StubEngine, "connected", connected)
+    with Client(mosquitto.port, own) as client:
+        client.say(own, wire.Done(id="old", ok=True), retain=True)
+        rig = make_rig(mosquitto.port, own_topics=[own])
+        wait_until(lambda: "new" in words(client, own), "the new word")
+        wait_until(lambda: len(heard) == 2, "its echo")
+        assert heard == [(own, True, 0), (own, False, 1)]
+        client.clear([own])
+        rig.loop.stop()

@@ -9,7 +9,7 @@ import yaml
 
 from gateway import protocols
 from gateway.core.protocol import Protocol
-from grafana import build, thresholds
+from grafana import build, rules, thresholds
 
 PROVISIONING = Path(build.__file__).parent / "provisioning"
 PANELS = [
@@ -78,3 +78,37 @@ def test_every_secret_address_and_user_comes_from_the_environment() -> None:
         assert source["jsonData"]["version"] == "InfluxQL"
         for value in (source["url"], source.get("user", "$CHAIRSIDE_X"), *source["secureJsonData"].values()):
             assert from_environment.match(value), value
+
+
+def test_each_alert_rule_has_words_and_a_query_of_its_own_time() -> None:
+    """Alerts are a second line: they say what to do, read only the last minutes, and hold no secret."""
+    alerting = yaml.safe_load((PROVISIONING / "alerting" / "chairside.yaml").read_text())
+    (group,) = alerting["groups"]
+    for rule in group["rules"]:
+        assert "chairside doctor" in rule["annotations"]["summary"]
+        query, *expressions = rule["data"]
+        assert re.search(r"time > now\(\) - \d+m$", query["model"]["query"])
+        assert rule["condition"] in [one["refId"] for one in expressions]
+    (point,) = alerting["contactPoints"]
+    assert point["receivers"][0]["settings"]["addresses"] == "$CHAIRSIDE_ALERT_MAIL"
+
+
+BREAKS = {
+    "no title": lambda panel: panel.pop("title"),
+    "no description": lambda panel: panel.update(description="short"),
+    "not from the chosen database": lambda panel: panel["datasource"].update(uid="mine"),
+    "no unit": lambda panel: panel["fieldConfig"]["defaults"].pop("unit"),
+    "no time filter": lambda panel: panel["targets"][0].update(query='SELECT "x" FROM "vitals"'),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_panel_that_breaks_a_rule_is_named(what: str) -> None:
+    """No dashboard is written that somebody could misread, or whose query reads everything there is."""
+    dashboard = json.loads(next(text for path, text in build.rendered().items() if path.stem == "chairside-chair"))
+    assert rules.faults(dashboard) == []
+    panel = dashboard["panels"][1]
+    BREAKS[what](panel)
+    (found,) = rules.faults(dashboard)
+    assert found.startswith("Chairside: chair, ")
+    assert what in found

@@ -6,14 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from servers import Influxd
 
 from gateway import protocols, wire
+from gateway.config import InfluxConfig
 from gateway.core.outputs import Health, Output, Row
 from gateway.engine import Engine
+from gateway.influx_setup import copied
+from gateway.influx_writers import Influx1
 from gateway.line_protocol import line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,42 +27,62 @@ SITE, CHAIR, BOARD, BOOT = "clinic", "bay-1", "cb-000001", "0f1e2d3c4b5a6978"
 BEGIN_UTC_MS = 1_772_352_000_000
 
 
-def panel_queries(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(title, query) of every target of every panel."""
+def queries(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(name, query) of every target of every panel, and of every annotation."""
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
             yield panel["title"], target["query"]
+    for annotation in dashboard.get("annotations", {}).get("list", []):
+        if "query" in annotation:
+            yield f"annotation {annotation['name']}", annotation["query"]
 
 
-def variables(influxd: Influxd, database: str, dashboard: dict[str, Any]) -> dict[str, list[str]]:
-    """What Grafana would offer for each variable, each one asked with those before it chosen in full."""
+def variables(influxd: Influxd, database: str, dashboard: dict[str, Any], at: "Range") -> dict[str, list[str]]:
+    """What Grafana would offer for each variable, each one asked with those before it chosen in full; of one that takes
+    a single value the first."""
     chosen: dict[str, list[str]] = {}
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
-            asked = fill(variable["query"], chosen)
-            chosen[variable["name"]] = [row["value"] for row in influxd.rows(asked, database)]
-            assert chosen[variable["name"]], f"variable {variable['name']} offers nothing: {asked}"
+            asked = fill(variable["query"], chosen, at)
+            offered = [row.get("value") or row.get("distinct") or row["copy"] for row in influxd.rows(asked, database)]
+            assert offered, f"variable {variable['name']} offers nothing: {asked}"
+            chosen[variable["name"]] = offered if variable["multi"] else offered[:1]
     return chosen
 
 
-def fill(query: str, chosen: dict[str, list[str]], time_filter: str = "") -> str:
+class Range(NamedTuple):
+    """The dashboard's range, as the built-in variables have it."""
+
+    from_ms: int
+    to_ms: int
+
+    @property
+    def within(self) -> str:
+        return f"time >= {self.from_ms}ms AND time <= {self.to_ms}ms"
+
+
+def fill(query: str, chosen: dict[str, list[str]], at: Range) -> str:
     """A query as Grafana sends it: a variable of several values becomes alternatives of the regular expression."""
     for name, values in chosen.items():
-        query = query.replace(f"${name}", "(" + "|".join(re.escape(value) for value in values) + ")")
-    query = query.replace("$timeFilter", time_filter).replace("$__interval", "10s")
+        several = "(" + "|".join(re.escape(value) for value in values) + ")"
+        query = query.replace(f"/^${name}$/", f"/^{several}$/").replace(f"${name}", values[0])
+    query = query.replace("$timeFilter", at.within).replace("$__interval", "10s")
+    query = query.replace("$__from", str(at.from_ms)).replace("$__to", str(at.to_ms))
+    # A page that is always of now is asked about the end of the range.
+    query = query.replace("now()", f"{at.to_ms}ms")
     assert "$" not in query.replace("$/", ""), f"a variable is left: {query}"
     return query
 
 
-def assert_every_query_finds_data(influxd: Influxd, database: str, time_filter: str) -> None:
+def assert_every_query_finds_data(influxd: Influxd, database: str, at: Range) -> None:
     assert DASHBOARDS
     for path in DASHBOARDS:
         dashboard = json.loads(path.read_text(encoding="utf-8"))
-        chosen = variables(influxd, database, dashboard)
-        for title, query in panel_queries(dashboard):
-            rows = influxd.rows(fill(query, chosen, time_filter), database)
+        chosen = variables(influxd, database, dashboard, at)
+        for title, query in queries(dashboard):
+            rows = influxd.rows(fill(query, chosen, at), database)
             values = [value for row in rows for key, value in row.items() if key != "time" and value not in (None, "")]
-            assert values, f"{path.stem}, {title!r} finds nothing: {query}"
+            assert values, f"{path.stem}, {title!r} finds nothing: {fill(query, chosen, at)}"
 
 
 def assert_every_field_is_documented(influxd: Influxd, database: str) -> None:
@@ -91,19 +114,26 @@ def a_short_stay() -> list[Row]:
     for at_s in range(1, 121):
         record = {"boot": BOOT, "seq": at_s * 2, "base": 1, "up_ms": at_s * 1_000}
         if at_s == 1:
-            status = wire.Status(boot=BOOT, conn=1, online=True, firmware="0.1.0")
-            hear(wire.device_topic(BOARD, "status"), status, at_s)
+            said = {"firmware": "0.1.0", "rssi_dbm": -58, "heap_free_bytes": 61_000, "dropped": 0}
+            hear(wire.device_topic(BOARD, "status"), wire.Status(boot=BOOT, conn=1, online=True, **said), at_s)
+        if at_s in (2, 3):
+            kind, name = ("start", "power_on") if at_s == 2 else ("fault", "battery_low")
+            happened = wire.Event(**record | {"seq": at_s * 2 + 1}, kind=kind, name=name)
+            hear(wire.device_topic(BOARD, "event"), happened, at_s)
         spo2_pct = 83.0 if 60 <= at_s < 80 else 97.0
-        vitals = wire.Vitals(**record, quality="good", sqi_pct=95, spo2_pct=spo2_pct, pulse_bpm=70, pi_pct=2.5)
+        pulse_bpm = 126 if 35 <= at_s < 55 else 70
+        vitals = wire.Vitals(**record, quality="good", sqi_pct=95, spo2_pct=spo2_pct, pulse_bpm=pulse_bpm, pi_pct=2.5)
         hear(wire.device_topic(BOARD, "vitals"), vitals, at_s)
         if at_s == 5:
             staff(wire.Start(protocol="demo", alias="blue", baseline_sys_mmhg=120, baseline_dia_mmhg=80), at_s)
-        if at_s == 20:
-            cuff = {"sys_mmhg": 124, "dia_mmhg": 82, "map_mmhg": 96, "pulse_bpm": 70}
+        if at_s in (20, 100):
+            cuff = {"sys_mmhg": 124 if at_s == 20 else 163, "dia_mmhg": 82, "map_mmhg": 96, "pulse_bpm": 70}
             measured = wire.Cuff(**record | {"seq": at_s * 2 + 1}, quality="good", trigger="schedule", **cuff)
             hear(wire.device_topic(BOARD, "cuff"), measured, at_s)
         if at_s == 30:
             staff(wire.Dose(what="first"), at_s)
+        if at_s == 70:
+            staff(wire.Acknowledge(), at_s)
         if at_s == 90:
             staff(wire.Observe(moaas=5, nausea=0), at_s)
         outputs += engine.tick(at_s * 1_000, BEGIN_UTC_MS + at_s * 1_000, Health())
@@ -119,11 +149,11 @@ def lines(rows: list[Row]) -> bytes:
 
 def test_every_query_finds_what_the_engine_writes(influxd: Influxd) -> None:
     """The dashboards ask for the measurements, tags and fields that the gateway's rows have."""
-    influxd.request("POST", "/query?q=CREATE+DATABASE+grafana_engine")
-    status, answer = influxd.request("POST", "/write?db=grafana_engine", lines(a_short_stay()))
-    assert status == 204, answer
-    within = f"time >= {BEGIN_UTC_MS}ms AND time <= {BEGIN_UTC_MS + 130_000}ms"
-    assert_every_query_finds_data(influxd, "grafana_engine", within)
+    server = Influx1(InfluxConfig(version=1, url=influxd.url, database="grafana_engine"))
+    server.set_up()
+    server.write(lines(a_short_stay()).decode().splitlines())
+    influxd.query(copied("grafana_engine"), "grafana_engine")
+    assert_every_query_finds_data(influxd, "grafana_engine", Range(BEGIN_UTC_MS, BEGIN_UTC_MS + 121_000))
     assert_every_field_is_documented(influxd, "grafana_engine")
 
 
@@ -133,5 +163,7 @@ def test_every_query_finds_data_after_a_demo(influxd: Influxd, tmp_path: Path) -
     demo = [Path(sys.executable).parent / "chairside", "demo", "--seconds", "90", "--influx-url", influxd.url]
     ran = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=DEMO_S_MAX)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert_every_query_finds_data(influxd, "chairside", "time > now() - 1h")
+    influxd.query(copied("chairside"), "chairside")
+    ended_ms = influxd.rows('SELECT last("sqi_pct") FROM "vitals"', "chairside")[0]["time"] // 1_000_000 + 1_000
+    assert_every_query_finds_data(influxd, "chairside", Range(ended_ms - 3_600_000, ended_ms))
     assert_every_field_is_documented(influxd, "chairside")

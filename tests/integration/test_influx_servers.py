@@ -4,12 +4,15 @@ import random
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from servers import Influxd, wait_until
 
 from gateway import influx as influx_module
 from gateway.config import InfluxConfig
 from gateway.core.outputs import Row
-from gateway.influx import Sink, writer_for
+from gateway.influx import Sink
+from gateway.influx_setup import copied, flux
+from gateway.influx_writers import writer_for
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 
@@ -164,3 +167,45 @@ def test_an_absent_server_is_down_for_the_client_of_influxdb_2(make_sink):
     journal.put([vitals(1)])
     wait_until(lambda: sink.health().state == "down", "the outage to be noticed")
     assert sent_upto(journal) == 0
+
+
+def test_a_database_is_prepared_again_and_again(influxd: Influxd) -> None:
+    """Database, retention, the copy by the minute and what chooses between them; nothing is doubled by another start,
+    and a changed retention is taken over."""
+    for keep_days, duration in ((0, "0s"), (30, "720h0m0s"), (30, "720h0m0s")):
+        config = influx1(influxd, "prepared")
+        writer_for(replace(config, keep_days=keep_days)).set_up()
+        policies = {row["name"]: row["duration"] for row in influxd.rows("SHOW RETENTION POLICIES", "prepared")}
+        assert policies == {"autogen": duration, "minutes": "0s"}
+    assert influxd.count("resolution", field='"copy"', database="prepared") == 0
+    rows = influxd.rows('SELECT "copy" FROM "minutes"."resolution"', "prepared")
+    assert [row["copy"] for row in rows] == ["autogen", "minutes"]
+    queries = [row["name"] for row in influxd.rows("SHOW CONTINUOUS QUERIES") if "prepared" in row.get("query", "")]
+    assert queries == ["vitals_minutes"]
+
+
+def test_the_copy_has_the_worst_of_each_minute(influxd: Influxd) -> None:
+    """The lowest saturation, the gravest level and the number of records: a short fall is not averaged away."""
+    writer = writer_for(influx1(influxd, "copied"))
+    writer.set_up()
+    begin_ns = 1_700_000_040 * 10**9
+    writer.write(
+        [
+            f"vitals,chair=bay-1,site=clinic spo2_pct={spo2_pct},pulse_bpm=70,sqi_pct=90,rank={rank}"
+            f" {begin_ns + n * 10**9}"
+            for n in range(60)
+            for spo2_pct, rank in [(83, 3) if n == 20 else (97, 0)]
+        ]
+    )
+    influxd.query(copied("copied"), "copied")
+    (minute,) = influxd.rows('SELECT * FROM "minutes"."vitals"', "copied")
+    assert (minute["spo2_pct"], minute["rank"], minute["records"], minute["pulse_bpm"]) == (83, 3, 60, 70)
+    assert (minute["chair"], minute["site"]) == ("bay-1", "clinic")
+
+
+def test_the_task_of_influxdb_2_names_both_buckets() -> None:
+    """What InfluxDB 2 is told; it has no package here, so the text is all that is looked at."""
+    script = flux('cl"inic', "cl_minutes")
+    assert 'from(bucket: "cl\\"inic")' in script
+    assert 'to(bucket: "cl_minutes")' in script
+    assert all(f'"{name}"' in script for name in ("spo2_pct", "pulse_bpm", "rank", "records"))

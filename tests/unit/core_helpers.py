@@ -25,7 +25,7 @@ BEGIN_UTC_MS = 1_772_352_000_000
 BOOT = "00000000000000b1"
 DEMO = protocols.load_all()["demo"]
 CALM = {"spo2_pct": 97.0, "pulse_bpm": 70.0}
-SEEN_WELL = wire.Observe(moaas=5, dissociation=False, nausea=0, gait_steady=True, oriented=True, escort=True)
+SEEN_WELL = wire.Observe(moaas=5, dissociation=False, nausea=0, gait="steady", oriented=True, escort=True)
 M = TypeVar("M", bound=wire.Message)
 R = TypeVar("R", bound=wire.Record)
 
@@ -72,6 +72,8 @@ class Story:
     now_ms: int = BEGIN_MS
     utc_ms: int = BEGIN_UTC_MS
     run: str = "run-1"
+    spares: tuple[str, ...] = ()
+    roles: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         self.engine = Engine(
@@ -83,8 +85,10 @@ class Story:
             self.have,
             now_ms=self.now_ms,
             utc_ms=self.utc_ms,
+            spares=self.spares,
+            roles=self.roles,
         )
-        self.boards = {device: Board(device=device) for device in self.chairs.values()}
+        self.boards = {device: Board(device=device) for device in (*self.chairs.values(), *self.spares)}
         self.outputs: list[Output] = []
         self._actions = 0
 
@@ -235,6 +239,8 @@ class Story:
             now_ms=self.now_ms + round(away_s * 1000) if mono_ms is None else mono_ms,
             utc_ms=self.utc_ms + round((away_s if away_utc_s is None else away_utc_s) * 1000),
             run="run-2",
+            spares=self.spares,
+            roles=self.roles,
         )._with_boards(self)
 
     def _with_boards(self, before: "Story") -> "Story":

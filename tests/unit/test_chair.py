@@ -4,7 +4,7 @@ import pytest
 from core_helpers import DEMO, Story, only, protocol, published, rows, rule, transitions
 from msgspec.structs import replace
 
-from gateway import wire
+from gateway import protocols, wire
 from gateway.core.protocol import Tier
 
 BAD = ("settling", "no_finger", "low_perfusion", "motion", "saturation", "ambient", "sensor_fault", "cuff_hold")
@@ -293,7 +293,7 @@ def test_a_cuff_result_of_the_patient_before_is_not_this_ones(quality: str) -> N
     outputs = (
         story.cuff(210, 125, **up_before(story, 8)) if quality == "good" else story.cuff_failed(**up_before(story, 8))
     )
-    assert story.chair() == before
+    assert replace(story.chair(), settled_mono_ms=before.settled_mono_ms) == before
     assert story.state().pressure is wire.UNSET
     assert [row.fields["session"] for row in rows(outputs, "cuff")] == [ended.id]
 
@@ -461,8 +461,9 @@ def test_a_call_is_heard_without_a_session_until_somebody_comes() -> None:
     story.starts()
     story.watched(2)
     story.does(wire.Abort(reason="left"))
-    assert story.alarm("nurse_call").sounding
-    assert story.state().level == "medium"
+    call = story.alarm("nurse_call")
+    assert (call.sounding, call.level) == (True, "medium")
+    assert story.state().level == "high"  # for ten minutes nobody came
     assert story.does(wire.Acknowledge()).ok
     assert not story.alarm("nurse_call").shown
 
@@ -510,12 +511,12 @@ def test_a_low_battery_is_one_alarm() -> None:
 
 
 def test_what_a_status_does_not_say_ends_nothing() -> None:
-    """A status without faults, calibration or battery leaves those alarms."""
+    """A status without faults, calibration or battery leaves those alarms; an expired one is not a missing one."""
     story = Story()
     story.status(faults=["adc"], calibration=wire.Calibration(state="expired"), battery_pct=10.0)
     story.passes(6)
     story.status()
-    assert {view.rule for view in story.state().alarms} == {"board_fault", "uncalibrated", "battery_low"}
+    assert {view.rule for view in story.state().alarms} == {"board_fault", "calibration_expired", "battery_low"}
     story.status(faults=[], calibration=wire.Calibration(state="calibrated"), battery_pct=80.0)
     assert not story.state().alarms
 
@@ -528,10 +529,79 @@ def test_an_uncalibrated_board_is_known_though_it_was_there_first() -> None:
     assert not story.state().online
 
 
-def test_an_alarm_of_the_equipment_sounds_without_a_session_only_if_low() -> None:
-    """The demonstration keeps to this."""
-    loud = {rule.id for rule in DEMO.rules if rule.always and rule.tiers[-1].level != "low"}
-    assert loud == {"nurse_call"}
+@pytest.mark.parametrize("name", sorted(protocols.load_all()))
+def test_without_a_session_only_calls_and_low_alarms_of_the_equipment_sound(name: str) -> None:
+    """Every protocol keeps to this."""
+    always = [rule for rule in protocols.load_all()[name].rules if rule.always]
+    assert {rule.id for rule in always if rule.tiers[-1].level != "low"} == {"nurse_call"}
+    assert all(rule.kind == "technical" for rule in always)
+
+
+# ---- seat, board and clock ------------------------------------------------------------------------------------
+
+
+def test_a_patient_who_leaves_before_discharge_is_missed() -> None:
+    """Where a seat sensor says so; one that does not know neither raises nor ends it."""
+    story = watching()
+    story.watched(14, seat="empty")
+    assert not story.alarm("seat_left").present
+    story.watched(2, seat="empty")
+    assert story.alarm("seat_left").level == "medium"
+    story.watched(5, seat="unknown")
+    assert story.alarm("seat_left").present
+    story.watched(1, seat="occupied")
+    assert not story.alarm("seat_left").present
+
+
+def test_somebody_who_sits_down_without_a_session_is_a_low_alarm() -> None:
+    """After two minutes; a session ends it, and in a session it is none."""
+    story = Story()
+    story.watched(119, seat="occupied")
+    assert not story.state().alarms
+    story.watched(2, seat="occupied")
+    assert [(view.rule, view.level) for view in story.state().alarms] == [("seat_without_session", "low")]
+    story.starts()
+    story.watched(1, seat="occupied")
+    assert not story.alarm("seat_without_session").present
+
+
+@pytest.mark.parametrize("given", [{"safe_mode": True, "faults": ["safe_mode"]}, {"faults": ["updating"]}])
+def test_a_board_that_measures_nothing_says_why(given: dict[str, object]) -> None:
+    """In safe mode and while it is updated: low, without a session too, and no fault beside it."""
+    story = Story()
+    story.status(**given)
+    story.passes(6)
+    assert [(view.rule, view.level) for view in story.state().alarms] == [("board_stopped", "low")]
+    story.status(faults=[])
+    assert not story.state().alarms
+
+
+def test_a_board_that_is_not_there_is_named_beside_its_silence() -> None:
+    """Silence sounds; that no record at all comes is shown as suppressed by it. One that sends records, but no vitals,
+    is there."""
+    story = watching()
+    story.passes(11)
+    assert {view.rule: view.suppressed_by for view in story.state().alarms} == {
+        "silence": wire.UNSET,
+        "board_lost": "silence",
+    }
+    story.event("button", "acknowledge")
+    story.passes(0.1)
+    assert {view.rule for view in story.state().alarms} == {"silence"}
+
+
+def test_a_breathing_rate_is_a_measure_that_no_protocol_asks_for() -> None:
+    """A clinic may: it comes with a good reading only, and only if the board is sure."""
+    breath = rule(Tier(level="medium", below=8.0), id="breath", measure="resp_bpm", reason="Breathing is slow")
+    story = watching(protocol=protocol(*DEMO.rules, breath))
+    story.vitals(resp_bpm=7.0)
+    assert story.alarm("breath").present
+    story.watched(3)
+    story.watched(3, quality="motion", resp_bpm=14.0)
+    assert story.alarm("breath").present
+    story.vitals(resp_bpm=14.0)
+    assert not story.alarm("breath").present
+    assert not any(one.measure == "resp_bpm" for plan in protocols.load_all().values() for one in plan.rules)
 
 
 def test_every_transition_is_a_row_of_the_audit_trail() -> None:

@@ -54,24 +54,24 @@ def test_the_token_may_come_from_the_environment(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('name = "clinic"', 'name = "The Clinic"', [":3: site.name", "found 'The Clinic'", "[a-z0-9]"]),
-        ('name = "clinic"', "", [":2: site.name: missing"]),
-        ('name = "clinic"', 'name = "clinic', ["line 3"]),
-        ('[site]\nname = "clinic"', "", ["site: missing"]),
-        ("path =", "paht =", [":9: journal.paht: unknown key", "allowed in [journal]: path, bytes_max"]),
-        ('path = "journal.db"', 'path = "journal.db"\nsize = 3', [":10: journal.size: unknown key", "path, bytes_max"]),
-        ("[journal]", "[jurnal]\n[journal]", [":8: jurnal: unknown key", "site, mqtt, chairs, journal"]),
-        ('path = "journal.db"', 'path = "journal.db"\n[web]\nport = "x"', [":11: web.port", "expected `int`", "'x'"]),
-        ('path = "journal.db"', 'path = "journal.db"\n[web]\nport = 70000', ["web.port", "65535", "70000"]),
+        ('name = "clinic"', 'name = "The Clinic"', [":3: site.name: found 'The Clinic'; allowed: a name", "a-z, 0-9"]),
+        ('name = "clinic"', "", [":2: site.name: found nothing; allowed: a name of 1 to 32"]),
+        ('name = "clinic"', 'name = "clinic', [":3: found what is not TOML", "in 'name = \"clinic'"]),
+        ('[site]\nname = "clinic"', "", ["toml: site: found nothing; allowed: a table of name"]),
+        ("path =", "paht =", [":9: journal.paht: found a key that is not known", "bytes_max (did you mean path?)"]),
+        ('path = "journal.db"', 'path = "journal.db"\nsize = 3', [":10: journal.size: found a key", "path, bytes_max"]),
+        ("[journal]", "[jurnal]\n[journal]", [":8: jurnal: found a key", "did you mean journal?"]),
+        ('path = "journal.db"', 'path = "journal.db"\n[web]\nport = "x"', [":11: web.port: found 'x'; allowed: a"]),
+        ('path = "journal.db"', 'path = "journal.db"\n[web]\nport = 70000', ["web.port: found 70000", "1 to 65535"]),
         ('bay-1 = "cb-000001"', 'bay-1 = "cb-000001"\nbay-2 = "cb-000001"', [":8: chairs.bay-2", "at 'bay-1' too"]),
-        ('bay-1 = "cb-000001"', '"Bay 1" = "cb-000001"', [":6: chairs: found 'Bay 1'", "a-z, 0-9"]),
-        ('bay-1 = "cb-000001"', 'bay-1 = "CB_1"', [":6: chairs: found 'CB_1'", "a-z, 0-9"]),
-        ('bay-1 = "cb-000001"', "bay-1 = 7", [":6: chairs: found 7"]),
-        ('bay-1 = "cb-000001"', "", [":6: chairs: is empty", 'bay-1 = "cb-000001"']),
-        ('[site]\nname = "clinic"', 'site = "clinic"', [":2: site: expected a table", "found 'clinic'"]),
+        ('bay-1 = "cb-000001"', '"Bay 1" = "cb-000001"', [":7: chairs.Bay 1: found the name 'Bay 1'", "a-z, 0-9"]),
+        ('bay-1 = "cb-000001"', 'bay-1 = "CB_1"', [":7: chairs.bay-1: found 'CB_1'", "a-z, 0-9"]),
+        ('bay-1 = "cb-000001"', "bay-1 = 7", [":7: chairs.bay-1: found 7"]),
+        ('bay-1 = "cb-000001"', "", [":6: chairs: found an empty table", 'bay-1 = "cb-000001"']),
+        ('[site]\nname = "clinic"', 'site = "clinic"', [":2: site: found 'clinic'; allowed: a table of name"]),
         ("mqtt://nurse:s%40y@", "http://nurse:secret@", [":5: mqtt.url: found 'http://***@broker:1884'", "mqtt://"]),
-        (":1884", ":99999999", [":5: mqtt.url", "allowed is mqtt://"]),
-        ('url = "mqtt://nurse:s%40y@broker:1884"', "url = 5", [":5: mqtt.url: expected `str`", "found 5"]),
+        (":1884", ":99999999", [":5: mqtt.url", "allowed: mqtt://"]),
+        ('url = "mqtt://nurse:s%40y@broker:1884"', "url = 5", [":5: mqtt.url: found 5; allowed: a text"]),
     ],
 )  # fmt: skip
 def test_a_wrong_file_says_where_and_what(tmp_path, old, new, said):
@@ -88,13 +88,13 @@ def test_a_wrong_file_says_where_and_what(tmp_path, old, new, said):
     ("influx", "said"),
     [
         ('[influx]\nversion = 3\nurl = "http://db"', ["influx.version", "3"]),
-        ('[influx]\nversion = 1\nurl = "http://db"', ["influx.database: missing", "version 1 needs database"]),
+        ('[influx]\nversion = 1\nurl = "http://db"', ["influx.database: found nothing", "version 1 needs database"]),
         ('[influx]\nversion = 1\nurl = "db"\ndatabase = "d"', ["influx.url: found 'db'", "http://host:8086"]),
         (
             '[influx]\nversion = 1\nurl = "http://db"\ndatabase = "d"\nbucket = "b"',
-            ["influx.bucket: not for version 1"],
+            ["influx.bucket: found a key of the other version, 'b'; allowed: for version 1"],
         ),
-        (INFLUX2, ["influx.token: missing", "CHAIRSIDE_INFLUX_TOKEN"]),
+        (INFLUX2, ["influx.token: found nothing", "CHAIRSIDE_INFLUX_TOKEN"]),
     ],
 )
 def test_a_wrong_database_says_what_its_version_needs(tmp_path, influx, said):
@@ -105,15 +105,39 @@ def test_a_wrong_database_says_what_its_version_needs(tmp_path, influx, said):
         assert words in str(caught.value)
 
 
-def test_a_secret_is_never_shown(tmp_path):
-    """Not even when it has the wrong type."""
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        INFLUX2 + "token = 424242\n",
+        INFLUX2 + 'token = "424242\n',
+        "[[influx]]\nversion = 2\ntoken = '424242'\n",
+        "[influx]\nversion = 1\nurl = 'htp://u:424242@h'\ndatabase = 'd'\n",
+        "[influx]\nversion = 2\nurl = 'http://h'\norg = 'o'\nbucket = 'b'\ntoken = 't'\npassword = '424242'\n",
+    ],
+)
+def test_a_secret_is_never_shown(tmp_path, wrong):
+    """Not even when it has the wrong type, stands in the wrong place, or breaks the file."""
     with pytest.raises(ConfigError) as caught:
-        loaded(tmp_path, GOOD + INFLUX2 + "token = 424242\n")
-    assert "influx.token" in str(caught.value)
+        loaded(tmp_path, GOOD + wrong)
+    assert "allowed: " in str(caught.value)
     assert "424242" not in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told(tmp_path):
+    """Who mends a file does not start the gateway once for each mistake; the sentence says how many more there are."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, GOOD.replace('"clinic"', "3").replace("bay-1", "BAY"))
+    assert [fault.key for fault in caught.value.faults] == ["site.name", "chairs.BAY"]
+    assert "(and 1 more; chairside check-config lists all)" in str(caught.value)
+
+
+def test_a_clinics_own_values_are_found_beside_the_file(tmp_path):
+    """Where the journal and the protocols are too."""
+    config = loaded(tmp_path, GOOD + '[protocols]\nlimits = "clinic.toml"\n')
+    assert config.protocols.limits == str(tmp_path / "clinic.toml")
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
     """The first thing that somebody new sees."""
-    with pytest.raises(ConfigError, match=r"not found; copy gateway/gateway\.example\.toml"):
+    with pytest.raises(ConfigError, match=r"no such file; allowed: a copy of gateway/gateway\.example\.toml"):
         load(tmp_path / "nothing.toml", {})

@@ -27,7 +27,7 @@ def test_a_missing_configuration_ends_with_2_and_one_sentence(tmp_path, command)
     """The same words for each command that reads it."""
     answer = run(app, [command, "--config", str(tmp_path / "none.toml")])
     assert answer.exit_code == 2
-    assert "not found; copy gateway/gateway.example.toml" in answer.output
+    assert "no such file; allowed: a copy of gateway/gateway.example.toml" in answer.output
     assert len(answer.output.splitlines()) == 1
 
 

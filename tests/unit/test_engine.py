@@ -242,6 +242,21 @@ def test_a_delayed_packet_of_the_boot_before_does_not_become_current() -> None:
     assert only(wire.Ack, story.passes(1)).boot == OTHER_BOOT
 
 
+def test_what_a_board_carried_over_a_restart_is_acknowledged_when_it_comes_again() -> None:
+    """The first time it is only written; again, and durable, one ack of that boot covers all that is durable of it."""
+    story = Story()
+    story.starts()
+    story.watched(3)
+    held = [story.board.record(wire.Event, story.now_ms, kind="button", name="call", late=True) for _ in range(2)]
+    story.board.rebooted(story.now_ms, OTHER_BOOT)
+    story.watched(2)
+    for record in held:
+        assert not published(wire.Ack, story.send(record))
+        story.engine.durable([RecordId(BOARD, BOOT, record.seq)])
+    ack = only(wire.Ack, story.send(held[0]))
+    assert (ack.boot, ack.have) == (BOOT, [(held[0].seq, held[1].seq)])
+
+
 # ---- commands -------------------------------------------------------------------------------------------------
 
 
@@ -395,7 +410,7 @@ def everything_at_once() -> Story:
     story.watched(80, quality="motion")
     story.event("button", "call")
     story.event("local_alarm", "n" * 64, detail="d" * 200)
-    story.does(wire.Observe(moaas=0, dissociation=True, nausea=10, gait_steady=False, escort=False), who="W" * 32)
+    story.does(wire.Observe(moaas=0, dissociation=True, nausea=10, gait="unable", escort=False), who="W" * 32)
     story.does(wire.Acknowledge(), who="W" * 32)
     story.passes(200)
     return story

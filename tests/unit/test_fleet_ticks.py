@@ -7,12 +7,12 @@ from core_helpers import SEEN_WELL, Story, published
 from msgspec.structs import replace
 
 from gateway import wire
-from gateway.core import chair
+from gateway.core import chair, passing
 from gateway.core.chair_state import Tick
 from gateway.core.outputs import Output, Publish, Snapshot
 
 SEEDS = 30
-LOOK_MS = round(chair.SETTLED_S_MAX * 1000)
+LOOK_MS = passing.SETTLED_MS_MAX
 
 
 class Restless(Story):

@@ -8,7 +8,8 @@ from servers import wait_until
 
 from gateway import influx as influx_module
 from gateway.core.outputs import Row
-from gateway.influx import BadLines, Forbidden, Sink, Unavailable
+from gateway.influx import Sink
+from gateway.influx_writers import BadLines, Forbidden, Unavailable
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 
@@ -20,6 +21,9 @@ class Scripted:
         self.stored: list[str] = []
         self.error: Exception | None = None
         self.calls = 0
+
+    def set_up(self):
+        pass
 
     def write(self, lines):
         self.calls += 1

@@ -9,7 +9,8 @@ import pytest
 from servers import wait_until
 
 from gateway import journal as journal_module
-from gateway import journal_file
+from gateway import journal_check, journal_file, journal_recovery
+from gateway.clock import monotonic_ms
 from gateway.core.outputs import RecordId, Row, Snapshot
 from gateway.journal import NEVER, Journal
 from gateway.journal_reader import JournalReader
@@ -226,6 +227,7 @@ def test_a_disk_that_refuses_at_the_start_is_used_when_it_comes_back(make_rig, t
     rig = make_rig("disk/journal.db")
     position = rig.put(vitals(1))
     wait_until(lambda: not rig.journal.is_well(0), "the journal to say that it is not well")
+    assert rig.journal.condition(monotonic_ms())[0] == "failed"
     assert not rig.reached(position)
     disk.unlink()
     wait_until(lambda: rig.reached(position), "the disk to be used")
@@ -233,53 +235,37 @@ def test_a_disk_that_refuses_at_the_start_is_used_when_it_comes_back(make_rig, t
     assert rig.journal.is_well(0)
 
 
-class FullDisk:
-    """Stands before a connection and answers as SQLite does on a full disk, while `full`."""
+def test_a_full_disk_acknowledges_nothing_and_loses_nothing(make_rig, monkeypatch):
+    """While SQLite finds no room nothing is durable, and the journal says that it is full and since when; when there is
+    room again everything is written, in order and once."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    rig = make_rig()
+    rig.durable(vitals(1))
+    connection = rig.journal._file._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = [vitals(seq) for seq in range(2, 400)]
+    position = rig.put(*many, alarm())
+    wait_until(lambda: rig.journal.condition(monotonic_ms())[0] == "full", "the journal to say that it is full")
+    since_ms = rig.journal.condition(monotonic_ms())[1]
+    rig.put(vitals(400), Snapshot(key="bay-1", body=b"s"))
+    assert not rig.journal.is_well(0)
+    assert not rig.reached(position)
+    assert rig.journal.queued() == len(many) + 2
+    assert [record.seq for record in rig.records] == [1]
+    assert rig.journal.condition(monotonic_ms()) == ("full", since_ms)
+    connection.execute(f"PRAGMA max_page_count = {pages + 10_000}")
+    wait_until(lambda: rig.reached(position + 1), "the disk to be used again")
+    assert [row.seq for row in rig.rows()] == list(range(1, 401))
+    assert len(rig.rows("alarm")) == 1
+    assert rig.journal.condition(monotonic_ms()) == ("ok", None)
 
-    full = True
+
+class BrokenPage:
+    """Stands before a connection and answers as SQLite does when it meets a page that makes no sense."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-
-    def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
-        if FullDisk.full and sql == "COMMIT":
-            raise sqlite3.OperationalError("database or disk is full")
-        return self._connection.execute(sql, *arguments)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._connection, name)
-
-
-def test_a_full_disk_acknowledges_nothing_and_loses_nothing(make_rig, monkeypatch):
-    """While the disk is full nothing is durable; when there is room again everything is, in order and
-    once."""
-    real = journal_file.open_journal
-    monkeypatch.setattr(FullDisk, "full", True)
-    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
-
-    def full(path, stamp_ms):
-        connection, recovered = real(path, stamp_ms)
-        return FullDisk(connection), recovered
-
-    rig = make_rig()
-    rig.durable(vitals(1))
-    monkeypatch.setattr(journal_file, "open_journal", full)
-    rig.journal._file._connection = FullDisk(rig.journal._file._connection)
-    position = rig.put(vitals(2), alarm())
-    wait_until(lambda: not rig.journal.is_well(0), "the journal to say that it is not well")
-    rig.put(vitals(3), Snapshot(key="bay-1", body=b"s"))
-    assert not rig.reached(position)
-    assert rig.journal.queued() == 3
-    assert [record.seq for record in rig.records] == [1]
-    monkeypatch.setattr(FullDisk, "full", False)
-    wait_until(lambda: rig.reached(position + 1), "the disk to be used again")
-    assert [row.seq for row in rig.rows()] == [1, 2, 3]
-    assert len(rig.rows("alarm")) == 1
-    assert rig.journal.is_well(0)
-
-
-class BrokenPage(FullDisk):
-    """Answers once as SQLite does when it meets a page that makes no sense."""
 
     def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
         if sql == "COMMIT":
@@ -287,6 +273,9 @@ class BrokenPage(FullDisk):
             error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise error
         return self._connection.execute(sql, *arguments)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
 
 
 def test_damage_met_while_running_begins_a_new_file(make_rig, tmp_path, monkeypatch):
@@ -319,6 +308,7 @@ def test_putting_never_waits_for_the_disk(make_rig, monkeypatch):
     position = rig.put(vitals(1))
     assert rig.journal.is_well(0)
     assert not rig.journal.is_well(10**12)
+    assert rig.journal.condition(10**12)[0] == "slow"
     assert rig.journal.queued() == 2
     stuck.set()
     wait_until(lambda: rig.reached(position), "the stuck commit")
@@ -360,28 +350,79 @@ def test_a_row_that_cannot_be_stored_does_not_stop_the_others(make_rig):
     assert rig.journal.dropped() == 1
 
 
-def test_the_audit_trail_shows_a_change(make_rig):
-    """A changed or removed line breaks the chain at its place; the untouched trail is whole, also after a
-    restart."""
+@pytest.mark.parametrize(
+    ("tampering", "line"),
+    [
+        (None, None),
+        ("UPDATE audit SET body = replace(body, 'a2', 'a9') WHERE id = 2", 2),
+        ("DELETE FROM audit WHERE id = 1", 1),
+        ("DELETE FROM audit WHERE id = 2", 2),
+        ("DELETE FROM audit WHERE id = 3", 3),
+        ("DELETE FROM audit", 1),
+    ],
+)
+def test_the_audit_trail_shows_a_change(make_rig, monkeypatch, tampering, line):
+    """A changed or missing line breaks the chain at its place, the first and the last too; the untouched trail is
+    whole, also after a restart; and a gateway that starts on it says so."""
+    monkeypatch.setattr(journal_recovery, "AUDIT_LINES", 2)
     rig = make_rig()
     rig.durable(alarm(name="a1"))
     rig.durable(alarm(name="a2"))
     rig.journal.stop()
     again = make_rig()
     again.durable(alarm(name="a3"))
+    again.journal.stop()
+    if tampering is not None:
+        with sqlite3.connect(rig.path) as connection:
+            connection.execute(tampering)
+        connection.close()
+    with JournalReader(rig.path) as reader:
+        assert reader.broken_audit() == line
+    last = make_rig()
+    last.journal._looking.join(30)
+    assert last.journal.condition(monotonic_ms())[0] == ("ok" if line is None else "altered")
+    last.durable(vitals(9))
+
+
+def test_a_new_file_goes_on_with_the_trail_of_the_damaged_one(make_rig, monkeypatch):
+    """Its first line follows the last one of the file that was set aside."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    rig = make_rig()
+    rig.durable(alarm(name="a1"))
+    rig.journal._file._connection = BrokenPage(rig.journal._file._connection)
+    rig.durable(alarm(name="a2"))
+    rig.durable(alarm(name="a3"))
     with JournalReader(rig.path) as reader:
         assert reader.broken_audit() is None
-    again.journal.stop()
-    connection = sqlite3.connect(rig.path)
-    with connection:
-        connection.execute("UPDATE audit SET body = replace(body, 'a2', 'a9') WHERE id = 2")
-    with JournalReader(rig.path) as reader:
-        assert reader.broken_audit() == 2
-    with connection:
-        connection.execute("DELETE FROM audit WHERE id = 2")
-    with JournalReader(rig.path) as reader:
-        assert reader.broken_audit() == 3
+
+
+def test_damage_in_a_large_file_is_found_beside_the_running_gateway(make_rig, tmp_path, monkeypatch):
+    """A file too large to be checked at the start is checked behind it: it is set aside, what comes goes into a new
+    one with every session, and the journal says so."""
+    monkeypatch.setattr(journal_recovery, "CHECK_BYTES_MAX", 0)
+    monkeypatch.setattr(journal_check, "CHECK_BYTES_MAX", 0)
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    rig = make_rig()
+    rig.durable(Snapshot(key="bay-1", body=b"session 7"))
+    rig.durable(*(vitals(seq) for seq in range(1, 2000)))
+    rig.journal.stop()
+    with sqlite3.connect(rig.path) as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'rows_shown'").fetchone()[0]
     connection.close()
+    content = bytearray(rig.path.read_bytes())
+    content[4096 * (page - 1) : 4096 * page] = b"\x55" * 4096
+    rig.path.write_bytes(content)
+    again = make_rig()
+    assert not again.recovered.set_aside
+    wait_until(lambda: again.journal.condition(monotonic_ms())[0] == "set_aside", "the damage to be found")
+    again.durable(vitals(5000))
+    assert [row.seq for row in again.rows()] == [5000]
+    assert list(tmp_path.glob("journal.db.damaged-*"))
+    again.journal.stop()
+    last = make_rig()
+    assert last.recovered.snapshots == {"bay-1": b"session 7"}
+    last.journal._looking.join(30)
+    assert last.journal.condition(monotonic_ms()) == ("ok", None)
 
 
 def test_the_cap_drops_what_was_sent_first_and_never_an_alarm(make_rig, monkeypatch):

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from gateway import wire
 from gateway.core import readiness
-from gateway.core.protocol import Criterion, Elapsed, Hold, NearBaseline, Observed, Quiet
+from gateway.core.protocol import Coverage, Criterion, Elapsed, Hold, NearBaseline, Observed, Quiet, Score
 from gateway.core.readiness import held_with, loud_with
-from gateway.core.session import Pressure, Seen, Session
+from gateway.core.session import GOOD_MINUTES_MAX, Pressure, Seen, Session
 
 DOSE_END_MS = BEGIN_MS
 S = 1_000
@@ -308,3 +308,144 @@ def test_time_in_which_nobody_judged_is_not_quiet() -> None:
     story.skips(60)
     story.vitals()
     assert story.verdict("no_recent_alarm") == "unmet"
+
+
+# ---- scores and completeness ----------------------------------------------------------------------------------
+
+
+def scored(**values: float) -> Session:
+    """Seen a second after the end of the dose, with a pressure and saturations until 20 s."""
+    session = measured((10, 120, 80), session=each_second(20))
+    for item, value in values.items():
+        session = seen(item, value, 1, session)
+    return session
+
+
+PADSS = Score(id="c", label="PADSS", score="padss", at_least=9, since="dose_end", pressure_age_max_s=180)
+ALDRETE = Score(id="c", label="Aldrete", score="aldrete", at_least=9, since="dose_end", pressure_age_max_s=180)
+GOOD_PADSS = {"gait": 2, "nausea": 0, "pain": 0}
+GOOD_ALDRETE = {"moaas": 5, "activity": 4, "breathing": 2, "oxygen": 0}
+
+
+@pytest.mark.parametrize(("values", "expected"), [({}, "met"), ({"gait": 1}, "met"), ({"gait": 1, "pain": 4}, "unmet")])
+def test_a_score_against_its_limit(values: dict[str, float], expected: str) -> None:
+    """Ten, nine, eight of ten."""
+    assert verdict(PADSS, scored(**{**GOOD_PADSS, **values}), 20) == expected
+
+
+@pytest.mark.parametrize("missing", GOOD_PADSS)
+def test_a_score_with_an_item_missing_is_unknown(missing: str) -> None:
+    """However well all the others are; the detail says what is missing."""
+    session = scored(**{item: value for item, value in GOOD_PADSS.items() if item != missing})
+    [view] = readiness.assess(protocol(criteria=(PADSS,)), session, DOSE_END_MS + 20 * S)
+    assert view.verdict == "unknown"
+    assert missing in view.detail
+
+
+def test_a_score_counts_nothing_that_is_old() -> None:
+    """A pressure over its age, a saturation over its own, an observation from before the clock: unknown."""
+    assert verdict(ALDRETE, scored(**GOOD_ALDRETE), 80) == "met"
+    assert verdict(ALDRETE, scored(**GOOD_ALDRETE), 80.001) == "unknown"
+    assert verdict(PADSS, scored(**GOOD_PADSS), 190) == "met"
+    assert verdict(PADSS, scored(**GOOD_PADSS), 190.001) == "unknown"
+    assert verdict(PADSS, seen("gait", 2, -1, scored(nausea=0, pain=0)), 20) == "unknown"
+    assert verdict(PADSS, replace(scored(**GOOD_PADSS), baseline=None), 20) == "unknown"
+
+
+COVERAGE = Coverage(id="c", label="Watched", at_least_pct=90, over_s=120)
+BEGUN = replace(STAY, started_mono_ms=DOSE_END_MS)
+"""A session that began when these tests' clock did."""
+
+
+def covered(*parts: tuple[int, int], session: Session = BEGUN) -> Session:
+    """Good saturations each second from one second to another, both included."""
+    for first, last in parts:
+        session = held(*((second, 97) for second in range(first, last + 1)), session=session)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("parts", "at_s", "expected"),
+    [
+        ([(1, 120)], 120, "met"),
+        ([(1, 119)], 119.9, "unmet"),  # nobody knows two minutes of a session that is younger
+        ([(1, 100), (110, 120)], 120, "met"),
+        ([(1, 100), (120, 120)], 120, "unmet"),
+        ([(1, 120)], 133, "met"),
+        ([(1, 120)], 135, "unmet"),  # 13 s and more without a value, of two minutes and what has begun of the third
+        ([], 300, "unmet"),
+    ],
+)
+def test_the_share_of_good_seconds(parts: list[tuple[int, int]], at_s: float, expected: str) -> None:
+    """What is missing was not watched; the number is never rounded up."""
+    assert verdict(COVERAGE, covered(*parts), at_s) == expected
+
+
+def test_what_came_late_was_not_watched() -> None:
+    """A record that fills the gap in the journal fills none here."""
+    session = covered((1, 60))
+    for second in range(61, 121):
+        session = held_with(protocol(), session, {"spo2_pct": 97}, DOSE_END_MS + second * S, history=True)
+    assert verdict(COVERAGE, session, 120) == "unmet"
+
+
+def test_a_day_of_minutes_is_not_kept() -> None:
+    """Only as many as the longest window needs."""
+    session = BEGUN
+    for minute in range(200):
+        session = held((minute * 60, 97), session=session)
+    assert len(session.good_ms) == GOOD_MINUTES_MAX
+
+
+# ---- when it was first reached --------------------------------------------------------------------------------
+
+
+def reached(criteria: tuple[Criterion, ...], *steps: tuple[float, Session]) -> Session:
+    """What is remembered after readiness was followed at these seconds, each with what was known then."""
+    session = steps[0][1]
+    for after_s, known in steps:
+        kept = {
+            "readiness": session.readiness,
+            "verdicts": session.verdicts,
+            "first_met_mono_ms": session.first_met_mono_ms,
+            "first_met_but_time_mono_ms": session.first_met_but_time_mono_ms,
+        }
+        session, _ = readiness.follow(
+            protocol(criteria=criteria), replace(known, **kept), DOSE_END_MS + round(after_s * S)
+        )
+    return session
+
+
+def test_when_the_criteria_were_first_met_is_kept() -> None:
+    """Also when they are met no more, and met again; and when they would have been, had there been no time to wait."""
+    well, unwell = seen("moaas", 5, 1), seen("moaas", 4, 1)
+    session = reached((ELAPSED, AWAKE), (5, unwell), (10, well), (59, well), (60, well), (70, unwell), (80, well))
+    assert session.first_met_but_time_mono_ms == DOSE_END_MS + 10 * S
+    assert session.first_met_mono_ms == DOSE_END_MS + 60 * S
+
+
+def test_time_alone_is_no_other_criterion() -> None:
+    """A protocol that only waits never was ready but for the time."""
+    session = reached((ELAPSED,), (60, STAY))
+    assert (session.first_met_but_time_mono_ms, session.first_met_mono_ms) == (None, DOSE_END_MS + 60 * S)
+
+
+def test_the_screen_says_how_long_ago_and_after_the_first_dose() -> None:
+    """Minutes when ready had there been no minimum are on the form of a stay."""
+    story = Story()
+    story.becomes_ready()
+    story.watched(5)
+    view = story.state().readiness
+    assert isinstance(view.first_met, wire.ReachedView)
+    assert isinstance(view.first_met_but_time, wire.ReachedView)
+    assert 5 <= view.first_met.ago_s <= view.first_met_but_time.ago_s
+    assert view.first_met_but_time.after_first_dose_s == pytest.approx(20, abs=20)
+
+
+def test_a_gateway_that_comes_back_shows_no_readiness_that_it_has_not_judged() -> None:
+    """The first thing it says, before its first tick."""
+    story = Story()
+    story.becomes_ready()
+    story.does(wire.SignOff())
+    back = story.crashed(mono_ms=60_000)
+    assert back.state().readiness.state == "NOT_READY"

@@ -12,10 +12,17 @@ ACTIONS: list[wire.Action] = [
     SEEN_WELL,
     wire.Acknowledge(),
     wire.PauseAudio(),
+    wire.AudioOff(on=True),
+    wire.Baseline(sys_mmhg=118.0, dia_mmhg=76.0),
+    wire.Correct(entry="action-0001"),
+    wire.Away(minutes=5),
+    wire.Back(),
+    wire.Defer(minutes=5),
     wire.Measure(),
     wire.SignOff(),
     wire.Discharge(),
     wire.Abort(reason="left"),
+    wire.Move(to="bay-2"),
 ]
 
 
@@ -311,3 +318,215 @@ def test_the_cuff_follows_the_phase() -> None:
     story.passes(20)
     story.doses("first")
     assert story.state().cuff_next_s == min(DEMO.cuff.before_s - 20, DEMO.cuff.dosing_s)
+
+
+# ---- facts, and what they do ----------------------------------------------------------------------------------
+
+
+def test_an_id_that_entered_a_fact_enters_it_once_for_ever() -> None:
+    """A screen that was away for many actions must not dose twice."""
+    story = Story()
+    story.starts(id="the-very-first")
+    done = story.does(wire.Dose(what="first"), id="the-first-dose")
+    for _ in range(70):
+        story.does(wire.Observe(nausea=1))
+    assert story.does(wire.Dose(what="first"), id="the-first-dose") == done
+    first, second = wire.Dose(what="further"), wire.Start(protocol="demo", alias="blue")
+    assert story.does(first, id="the-first-dose").ok
+    assert story.session().last_dose_mono_ms == story.session().first_dose_mono_ms
+    story.does(wire.Abort(reason="left"))
+    assert story.does(second, id="the-very-first").ok
+    assert story.chair().session is None
+
+
+def test_two_chairs_and_two_patients_may_share_an_id() -> None:
+    """Screens that number their actions anew: every session has a name of its own."""
+    story = Story(chairs={"bay-1": "cb-000001", "bay-2": "cb-000002"})
+    names = set()
+    for chair in ("bay-1", "bay-2"):
+        story.starts(id="the-one-action", chair=chair)
+        names.add(story.session(chair).id)
+    assert len(names) == 2
+
+
+def test_what_was_entered_is_on_the_screen() -> None:
+    """The newest first; a wrong one with what supersedes it."""
+    story = Story()
+    story.starts(id="start-0001")
+    story.does(wire.Observe(moaas=5, note="awake"), id="observe-0001")
+    story.passes(60)
+    story.does(wire.Correct(entry="observe-0001", instead=wire.Observe(moaas=4)), id="correct-0001", who="B. Nurse")
+    shown = [(view.id, view.text, view.who, view.superseded_by) for view in story.state().entries]
+    assert shown == [
+        ("correct-0001", "moaas 4", "B. Nurse", wire.UNSET),
+        ("observe-0001", "moaas 5, awake", "A. Nurse", "correct-0001"),
+        ("start-0001", "baseline 120/80 mmHg", "A. Nurse", wire.UNSET),
+    ]
+    assert [view.ago_s for view in story.state().entries] == [60, 60, 60]
+    [row] = [row for row in rows(story.outputs, "session") if row.fields["what"] == "corrected"]
+    assert (row.fields["entry"], row.fields["why"]) == ("observe-0001", "moaas 5, awake: moaas 4")
+
+
+def test_notes_do_not_burst_a_state() -> None:
+    """However much is written: the newest that fit."""
+    story = Story()
+    story.starts()
+    for _ in range(30):
+        story.does(wire.Observe(note="\U0001f642" * 200), who="W" * 32)
+    state = story.state()
+    assert state.entries
+    assert len(wire.encode(state)) < wire.STATE_BYTES_MAX
+
+
+def test_a_rise_over_a_baseline_that_was_typed_wrong_is_an_alarm_at_once() -> None:
+    """The next pressure may be a quarter of an hour away."""
+    story = Story()
+    story.starts(baseline=False)
+    story.vitals()
+    story.does(wire.Baseline(sys_mmhg=150.0, dia_mmhg=80.0), id="typed-wrong")
+    story.cuff(158, 85)
+    assert not story.alarm("sys_rise").present
+    assert story.does(wire.Correct(entry="typed-wrong", instead=wire.Baseline(sys_mmhg=115.0, dia_mmhg=80.0))).ok
+    assert story.alarm("sys_rise").present
+
+
+def test_a_baseline_is_measured() -> None:
+    """From two good readings on; until then the refusal says how many there are."""
+    story = Story()
+    story.starts(baseline=False)
+    story.cuff(118, 76)
+    story.cuff_failed()
+    assert "there is 1" in story.does(wire.Baseline()).reason
+    story.cuff(122, 80)
+    assert story.does(wire.Baseline()).ok
+    assert story.state().baseline == wire.BaselineView(sys_mmhg=120, dia_mmhg=78, readings=2)
+
+
+def test_a_correction_after_the_sign_off_voids_it() -> None:
+    """Nobody has signed these facts; when they were first met counts anew. A note is no such fact."""
+    story = Story()
+    story.becomes_ready()
+    story.does(wire.Observe(note="slept well"), id="the-note-1")
+    story.does(wire.Observe(moaas=5), id="seen-awake")
+    story.does(wire.SignOff())
+    story.does(wire.Correct(entry="the-note-1", instead=wire.Observe(note="slept")))
+    assert story.state().readiness.state == "SIGNED_OFF"
+    story.passes(1)
+    assert story.does(wire.Correct(entry="seen-awake")).ok
+    assert story.state().readiness.state == "CRITERIA_MET"
+    assert story.session().first_met_mono_ms == story.now_ms
+    assert story.does(wire.SignOff()).ok
+    [*_, overall] = [row for row in rows(story.outputs, "readiness") if row.tags["criterion"] == "overall"]
+    assert overall.fields["state"] == "SIGNED_OFF"
+
+
+def test_nobody_signs_while_an_alarm_is_present() -> None:
+    """Whatever the protocol asks for; and nobody leaves with one."""
+    others = tuple(one for one in DEMO.criteria if one.id != "no_recent_alarm")
+    story = Story(protocol=protocol(criteria=others))
+    story.becomes_ready()
+    story.event("button", "call")
+    assert story.does(wire.SignOff()).reason == "an alarm of medium or high level is present"
+    story.does(wire.Acknowledge())
+    assert story.does(wire.SignOff()).ok
+    story.event("button", "call")
+    assert not story.does(wire.Discharge()).ok
+
+
+# ---- away, and the cuff ---------------------------------------------------------------------------------------
+
+
+def test_a_patient_who_is_away_is_not_measured() -> None:
+    """The cuff waits, for as long as was said; the board is told."""
+    story = Story()
+    story.starts()
+    story.cuff()
+    assert story.does(wire.Away(minutes=5)).ok
+    state = story.state()
+    assert (state.away_s, state.cuff_next_s) == (300, 300)
+    assert published(wire.Annunciate, story.outputs)[-1].cuff_next_s == 300
+    story.watched(301)
+    assert story.state().away_s is wire.UNSET
+    assert not story.does(wire.Back()).ok
+
+
+def test_a_patient_who_is_back_is_measured_as_it_was_due() -> None:
+    """At once, if that is over."""
+    story = Story()
+    story.starts()
+    story.cuff()
+    story.does(wire.Away(minutes=15))
+    story.watched(DEMO.cuff.before_s - 20)
+    assert story.does(wire.Back()).ok
+    assert story.state().cuff_next_s == 20
+    story.does(wire.Away(minutes=15))
+    story.watched(100)
+    assert story.does(wire.Back()).ok
+    assert story.state().cuff_next_s == 0
+
+
+def test_a_measurement_is_put_off_so_long_in_all() -> None:
+    """Again and again, and not for ever; the next one ends it."""
+    story = Story()
+    story.starts()
+    story.cuff()
+    story.passes(DEMO.cuff.before_s)
+    assert story.does(wire.Defer(minutes=10)).ok
+    assert story.state().cuff_next_s == 600
+    assert story.does(wire.Defer(minutes=1)).reason == "the next measurement is later anyway"
+    story.watched(300)
+    assert story.does(wire.Defer(minutes=15)).ok
+    assert story.state().cuff_next_s == 600
+    assert story.does(wire.Defer(minutes=15)).reason == "it was put off as long as it may be"
+    story.cuff()
+    assert story.state().cuff_next_s == DEMO.cuff.before_s
+    assert story.session().cuff_due_mono_ms is None
+
+
+def test_a_failed_measurement_is_repeated_once_then_it_is_an_alarm() -> None:
+    """And the plan goes on: an arm that is pressed every two minutes gets no rest."""
+    story = Story()
+    story.starts()
+    story.cuff_failed()
+    assert story.state().cuff_next_s == DEMO.cuff.repeat_s
+    assert not story.alarm("cuff_failed").present
+    story.cuff_failed()
+    assert story.alarm("cuff_failed").present
+    assert story.state().cuff_next_s == DEMO.cuff.before_s
+
+
+# ---- who may do it --------------------------------------------------------------------------------------------
+
+
+def test_sound_is_switched_off_by_whom_the_protocol_permits() -> None:
+    """Nobody, where the site names no staff; else by role."""
+    story = alarming()
+    assert "needs a role" in story.does(wire.AudioOff(on=True)).reason
+    permitted = protocol(permissions={"audio_off": ("physician",)})
+    story = Story(protocol=permitted, roles={"A. Nurse": "nurse", "M. Rossi": "physician"})
+    story.starts()
+    story.vitals(spo2_pct=84.0)
+    assert story.does(wire.AudioOff(on=True)).reason == "audio off needs the role physician; A. Nurse is nurse"
+    assert story.does(wire.AudioOff(on=True), who="M. Rossi").ok
+    assert story.state().audio_off
+    assert not story.alarm("spo2_low").sounding
+    assert story.does(wire.AudioOff(on=False), who="M. Rossi").ok
+    assert story.alarm("spo2_low").sounding
+
+
+@pytest.mark.parametrize(("who", "ok"), [("A. Nurse", True), ("C. Clerk", False), ("Nobody", False)])
+def test_a_site_that_names_its_staff_asks_who_it_is(who: str, ok: bool) -> None:
+    """A role that the protocol does not name for it, and a name that the site does not have, are refused."""
+    permitted = protocol(permissions={"sign_off": ("nurse",)})
+    story = Story(protocol=permitted, roles={"A. Nurse": "nurse", "C. Clerk": "lead"})
+    story.becomes_ready()
+    assert story.does(wire.SignOff(), who=who).ok == ok
+
+
+def test_sound_off_is_nobodys_where_the_protocol_is_silent() -> None:
+    """Unlike everything else."""
+    story = Story(protocol=protocol(permissions={}), roles={"A. Nurse": "nurse"})
+    story.starts()
+    story.vitals(spo2_pct=84.0)
+    assert not story.does(wire.AudioOff(on=True)).ok
+    assert story.does(wire.PauseAudio()).ok

@@ -3,15 +3,16 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.web import deeds
 from gateway.web.deeds import Asked, Busy, Deeds, read
 from gateway.web.feed import Feed, Screens
 from gateway.web.known import Key
-from gateway.wire import Do, Done, Measure, Refused, decode, encode
+from gateway.wire import Do, Done, Measure, Refused, decode, encode, gateway_topic
 
 BAY_1, BAY_2, BEAT = Key("chair", "bay-1"), Key("chair", "bay-2"), Key("beat")
-MEASURE = Asked(who="MK", session="s1", action=Measure())
+MEASURE = Asked(id="screen-1-0001", who="MK", session="s1", action=Measure())
 
 
 def test_a_feed_holds_each_thing_once_in_order() -> None:
@@ -82,14 +83,34 @@ def test_waiting_actions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def story() -> None:
         waiting = Deeds("north", lambda _topic, _payload: None)
-        tasks = [asyncio.create_task(waiting.perform("bay-1", MEASURE)) for _ in range(2)]
+        several = [replace(MEASURE, id=f"screen-1-{number:04d}") for number in range(3)]
+        tasks = [asyncio.create_task(waiting.perform("bay-1", asked)) for asked in several[:2]]
         await asyncio.sleep(0)
         with pytest.raises(Busy):
-            await waiting.perform("bay-1", MEASURE)
+            await waiting.perform("bay-1", several[2])
         for task in tasks:
             task.cancel()
 
     asyncio.run(story())
+
+
+def test_a_post_that_comes_again_is_the_same_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A screen whose connection broke posts again with its id: the gateway is asked for one action, and both posts get
+    its answer. One for the whole site goes to the site's topic."""
+    monkeypatch.setattr(deeds, "REPEAT_S", 0.01)
+    sent: list[tuple[str, bytes]] = []
+
+    async def story() -> list[Done | None]:
+        waiting = Deeds("north", lambda topic, payload: sent.append((topic, payload)))
+        posts = [asyncio.create_task(waiting.perform(None, MEASURE)) for _ in range(2)]
+        while len(sent) < 3:
+            await asyncio.sleep(0.001)
+        waiting.done(encode(Done(id=MEASURE.id, ok=True)))
+        return await asyncio.gather(*posts)
+
+    assert asyncio.run(story()) == [Done(id=MEASURE.id, ok=True)] * 2
+    assert {topic for topic, _ in sent} == {gateway_topic("north", "do")}
+    assert {decode(payload, Do).id for _, payload in sent} == {MEASURE.id}
 
 
 @pytest.mark.parametrize("body", [b"", b"7", b"{}", b'{"who": "MK", "session": "", "action": {}}'])

@@ -1,8 +1,11 @@
-// What staff do: posted as an action with who did it and which session was on the screen.
+// What staff do: posted as an action with who did it and which session was on the screen. A post that broke off is
+// repeated with its id, which the gateway answers once.
 
 import { by, put, show } from "./dom.js";
 
 const NOTICE_MS = 8000;
+const GIVE_UP_MS = 15000;
+const AGAIN_MS = 1000;
 let noticeTimer = 0;
 
 export function notice(text, ok) {
@@ -21,7 +24,8 @@ export function rememberWho() {
     input.addEventListener("input", () => localStorage.setItem("who", input.value.trim()));
 }
 
-/** Send an action; true if the gateway did it. Says what came of it. */
+/** Send an action; true if the gateway did it. Says what came of it. `state` is the chair as it was shown, with an empty
+ * name for the whole site. */
 export async function act(state, action, pressed) {
     const who = by("who").value.trim();
     if (!who) {
@@ -29,22 +33,40 @@ export async function act(state, action, pressed) {
         by("who").focus();
         return false;
     }
+    const where = state.chair || "all chairs";
+    const body = JSON.stringify({ id: freshId(), who, session: state.session, action });
     pressed.disabled = true;
     try {
-        const response = await fetch(`/do/${encodeURIComponent(state.chair)}`, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body: JSON.stringify({ who, session: state.session, action }),
-            signal: AbortSignal.timeout(15000),
-        });
-        const answer = await response.json();
+        const answer = await post(state.chair ? `/do/${encodeURIComponent(state.chair)}` : "/do", body);
         const ok = answer.ok === true;
-        notice(`${state.chair}: ${ok ? answer.reason || "done" : answer.error || answer.reason || "refused"}`, ok);
+        notice(`${where}: ${ok ? answer.reason || "done" : answer.error || answer.reason || "refused"}`, ok);
         return ok;
     } catch {
-        notice(`${state.chair}: no answer from the server. Look at the chair before you try again.`, false);
+        notice(`${where}: no answer from the server. Look at the chair before you try again.`, false);
         return false;
     } finally {
         pressed.disabled = false;
     }
 }
+
+/** Again and again until somebody answers, or until it would surprise whoever pressed. */
+async function post(url, body) {
+    const giveUp = AbortSignal.timeout(GIVE_UP_MS);
+    let answer = null;
+    for (;;) {
+        try {
+            const response = await fetch(url, {
+                method: "POST", headers: { "content-type": "application/json" }, body, signal: giveUp,
+            });
+            answer = await response.json();
+            if (response.status < 500) return answer;
+        } catch (error) {
+            if (giveUp.aborted && !answer) throw error;
+        }
+        if (giveUp.aborted) return answer;
+        await new Promise((again) => setTimeout(again, AGAIN_MS));
+    }
+}
+
+/** Not by crypto.randomUUID, which a page without TLS does not have. */
+const freshId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");

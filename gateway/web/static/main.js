@@ -2,12 +2,14 @@
 // the page is live, so that no missing event can leave an old number looking new.
 
 import { age, current, freshness, notLive } from "./ages.js";
+import { gravest, sounding, soundingOfSite } from "./alarms.js";
 import { rememberWho } from "./deeds.js";
 import { by, mark, put, show } from "./dom.js";
 import { Panel } from "./panel.js";
+import { SiteAlarms } from "./site.js";
 import { Sound } from "./sound.js";
 import { Stream } from "./stream.js";
-import { Tile, gravest, sounding } from "./tile.js";
+import { Tile } from "./tile.js";
 import { MARKS, RANK, ago } from "./words.js";
 
 const TICK_MS = 250;
@@ -18,6 +20,7 @@ const lately = new Map(); // chair -> its last alarm transitions
 const tiles = new Map();
 const order = new Intl.Collator("en", { numeric: true }).compare;
 const sound = new Sound();
+const siteAlarms = new SiteAlarms(by("site-alarms"));
 const panel = new Panel(by("panel"), arrange);
 const stream = new Stream("/events", take);
 let site = null;
@@ -72,6 +75,7 @@ function draw() {
     const why = notLive(stream, now);
     const live = why === "";
     drawBanner(why);
+    siteAlarms.draw(stream.beat, now, live);
     for (const [chair, tile] of tiles) tile.draw(chairs.get(chair), now, live);
     panel.draw(chairs, lately, site, now, live);
     drawSummary(now, live);
@@ -108,6 +112,7 @@ function drawSummary(now, live) {
     words.unheard = unheard ? `${unheard} without fresh data` : "";
     words.calm = chairs.size && !Object.values(words).some(Boolean) ? "All calm" : "";
     words.ready = ready ? `${ready} ${ready === 1 ? "meets" : "meet"} criteria` : "";
+    if (stream.beat?.gateway?.alarms?.length) words.calm = "";
     for (const part of by("summary").children) put(part, live ? words[part.className] : "");
     show(by("empty"), live && chairs.size === 0);
 }
@@ -129,7 +134,7 @@ function drawHealth(now) {
 }
 
 function soundLevel(now) {
-    let level = "none";
+    let level = soundingOfSite(stream.beat?.gateway?.alarms ?? [], age(stream.beat, now));
     for (const entry of chairs.values()) {
         if (!entry.state || !current(entry, now, true)) continue;
         const own = sounding(entry.state, age(entry, now));
@@ -175,5 +180,9 @@ function arrange() {
 rememberWho();
 new ResizeObserver(requestArrange).observe(by("wall"));
 document.addEventListener("visibilitychange", tick);
+// A page that the browser keeps for "back" would hold one of the six connections that a server gets: no button would
+// work on the seventh. What it showed is history; one that comes back begins anew.
+addEventListener("pagehide", () => stream.close());
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 setInterval(tick, TICK_MS);
 tick();

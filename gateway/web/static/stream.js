@@ -36,6 +36,10 @@ export class Stream {
         }
     }
 
+    close() {
+        this.#source.close();
+    }
+
     watch(now) {
         if (now - Math.max(this.at ?? 0, this.#openedAt) > REOPEN_MS) this.open();
     }

@@ -1,44 +1,12 @@
 // One chair on the wall. Built once, then only texts and marks change, so that nothing jumps under a finger.
 
 import { STALE_MS, age, current, freshness } from "./ages.js";
+import { alarmNote, answerable, calls, gravest, left, named, ranked, signalled, urgent } from "./alarms.js";
 import { act } from "./deeds.js";
 import { button, make, mark, put, show } from "./dom.js";
-import { MARKS, RANK, against, ago, clock, cuffPhase, phase, quality, whole } from "./words.js";
+import { MARKS, ago, clock, cuffPhase, phase, quality, whole } from "./words.js";
 
-/** Alarms as a person wants them: gravest first, of equals those that are not over, then the newest. */
-export function ranked(state) {
-    const over = (alarm) => Number(alarm.condition === "latched");
-    return [...state.alarms].sort(
-        (a, b) => RANK[b.level] - RANK[a.level] || over(a) - over(b) || a.since_s - b.since_s);
-}
-
-export function gravest(state) {
-    const own = ranked(state)[0]?.level ?? "none";
-    return RANK[own] > RANK[state.level] ? own : state.level;
-}
-
-export const unacknowledged = (state) => state.alarms.filter((alarm) => alarm.acknowledged_by === undefined);
-
-/** What should sound: not latched, not acknowledged, not paused. The gateway has the last word whether at all. */
-export function sounding(state, sinceMs) {
-    if (!state.sound) return "none";
-    const loud = state.alarms.filter((alarm) => calls(alarm) && (alarm.silenced_s ?? 0) * 1000 <= sinceMs);
-    return loud.length ? ranked({ alarms: loud })[0].level : state.level;
-}
-
-/** Is somebody still to come: unacknowledged and not over? */
-const calls = (alarm) => alarm.acknowledged_by === undefined && alarm.condition !== "latched";
-
-export function alarmNote(alarm, sinceMs) {
-    const notes = [];
-    if (alarm.condition === "latched") notes.push("over, not acknowledged");
-    else notes.push(`for ${clock(alarm.since_s + sinceMs / 1000)}`);
-    if (alarm.condition === "clearing") notes.push("clearing");
-    if (alarm.acknowledged_by !== undefined) notes.push(`acknowledged by ${alarm.acknowledged_by}`);
-    const silencedS = (alarm.silenced_s ?? 0) - sinceMs / 1000;
-    if (silencedS > 0) notes.push(`sound paused ${clock(silencedS)}`);
-    return notes.join(" · ");
-}
+const ASKED_MAX = 2; // the panel names all
 
 function oldness(ageMs, retained) {
     if (ageMs > STALE_MS) return `${retained ? "over " : ""}${ago(ageMs)} old`;
@@ -58,7 +26,7 @@ export class Tile {
         p.place = button("place", chair, opened);
         p.ack = button("ack", "Acknowledge", () => this.#acknowledge());
         const face = make("div", "face",
-            make("header", "", make("h2", "", p.place), part("alias"), part("phase")),
+            make("header", "", make("h2", "", p.place), part("alias"), part("flags"), part("phase")),
             make("div", "numbers",
                 labelled("SpO₂", "%", part("spo2", "output"), part("signal")),
                 make("div", "side",
@@ -69,6 +37,7 @@ export class Tile {
                 make("div", "alarm", part("marks"), part("reason"),
                     make("div", "notes", part("against", "b"), " ", part("note")), p.ack),
                 part("outage", "div"),
+                part("asked", "div"),
                 make("div", "ready", part("readiness"), part("missing"))));
         this.element = make("article", "tile", face);
         this.element.dataset.chair = chair;
@@ -88,12 +57,31 @@ export class Tile {
         this.#vitals(entry, now, live);
         this.#pressure(state, sinceMs, current(entry, now, live));
         this.#alarm(state, sinceMs);
+        this.#asked(state, sinceMs);
         this.#readiness(state);
-        const where = `${state.protocol} · ${phase(state.phase)} ${clock(state.phase_s + sinceMs / 1000)}`;
+        const flags = this.#flags(state, sinceMs);
+        const where = `${phase(state.phase)} ${clock(state.phase_s + sinceMs / 1000)}`;
         put(this.#parts.alias, state.session ? state.alias : "");
-        put(this.#parts.phase, state.session ? where : "free");
+        put(this.#parts.phase, state.session ? (flags ? where : `${state.protocol} · ${where}`) : "free");
         const outage = state.during_outage ?? [];
         put(this.#parts.outage, outage.length ? `During the outage: ${outage.join(" · ")}` : "");
+    }
+
+    /** What is not as usual: the patient is away, or the sound is off. */
+    #flags(state, sinceMs) {
+        const flags = [];
+        if (state.away_s !== undefined) flags.push(`AWAY ${left(state.away_s, sinceMs)}`.trim());
+        if (state.audio_off) flags.push("SOUND OFF");
+        put(this.#parts.flags, flags.join(" · "));
+        return flags.length > 0;
+    }
+
+    /** What staff are asked to look at, the longest due first. */
+    #asked({ asks = [] }, sinceMs) {
+        const due = asks.filter((ask) => ask.due_s * 1000 <= sinceMs).sort((a, b) => a.due_s - b.due_s);
+        const first = due.slice(0, ASKED_MAX).map((ask) => ask.label);
+        const more = due.length > ASKED_MAX ? [`${due.length - ASKED_MAX} more`] : [];
+        put(this.#parts.asked, due.length ? `Please look: ${[...first, ...more].join(" · ")}` : "");
     }
 
     #unheard() {
@@ -153,20 +141,20 @@ export class Tile {
     }
 
     #alarm(state, sinceMs) {
-        const alarms = ranked(state);
+        const alarms = ranked(state.alarms);
         const level = gravest(state);
         const { marks, reason, note, ack } = this.#parts;
-        put(this.#parts.against, alarms.length ? against(alarms[0]) : "");
+        put(this.#parts.against, alarms.length ? urgent(alarms[0]) : "");
         mark(this.element, "level", level);
-        mark(this.element, "calls", alarms.some((alarm) => alarm.level === level && calls(alarm)) ? "yes" : "no");
+        mark(this.element, "calls", alarms.some((alarm) => signalled(alarm) === level && calls(alarm)) ? "yes" : "no");
         put(marks, MARKS[level]);
-        show(ack, unacknowledged(state).length > 0);
+        show(ack, answerable(state.alarms).length > 0);
         if (!alarms.length) {
             put(reason, level === "none" ? "" : `${level} alarm`);
             return put(note, "");
         }
         put(reason, alarms[0].reason);
-        const others = alarms.slice(1).map((alarm) => `${MARKS[alarm.level]} ${alarm.reason}`);
+        const others = alarms.slice(1).map(named);
         put(note, [alarmNote(alarms[0], sinceMs), ...others].join(" · "));
     }
 
@@ -187,7 +175,7 @@ export class Tile {
 
     #acknowledge() {
         // Only what this screen shows: an alarm that came meanwhile is not acknowledged unseen.
-        const alarms = unacknowledged(this.#state).map((alarm) => alarm.id);
+        const alarms = answerable(this.#state.alarms).map((alarm) => alarm.id);
         act(this.#state, { kind: "acknowledge", alarms }, this.#parts.ack);
     }
 }

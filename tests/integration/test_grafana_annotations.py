@@ -1,0 +1,200 @@
+"""Alarms, readiness and sessions as annotations: each once, with its own begin and end, whatever fails on the way."""
+
+import random
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from grafana_double import GrafanaDouble
+from servers import wait_until
+
+from gateway import grafana as grafana_module
+from gateway.clock import utc_ms
+from gateway.config import GrafanaConfig
+from gateway.core.outputs import Row
+from gateway.grafana import Annotator
+from gateway.journal import Journal
+from gateway.journal_reader import JournalReader
+
+RESTARTS = 50
+
+
+class Rig:
+    """A journal that goes on, and an annotator and a Grafana that come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.db"
+        self.grafana = GrafanaDouble(secrets.token_hex(8))
+        self.grafana.start()
+        self.number = 0
+        self.expected: dict[str, tuple[int, int]] = {}
+        self.open()
+
+    def open(self) -> None:
+        self.journal = Journal(self.path, 10**9, lambda: None)
+        self.journal.open()
+        self.journal.start()
+        config = GrafanaConfig(url=self.grafana.url, token=self.grafana.token, live=True)
+        self.annotator = Annotator(self.journal, "clinic", config, random.Random(1))
+        self.annotator.start()
+
+    def close(self) -> None:
+        self.annotator.stop()
+        self.journal.stop()
+
+    def alarm(self, id_: str, what: str, at_ms: int, lasted_ms: int = 0, level: str = "medium") -> None:
+        fields: dict[str, float | str] = {"id": id_, "what": what, "reason": "Oxygen saturation is low", "state": what}
+        if what == "raised":
+            self.expected[id_] = (at_ms, at_ms)
+        else:
+            fields["lasted_ms"] = float(lasted_ms)
+        if what in ("cleared", "latched"):
+            self.expected[id_] = (at_ms - lasted_ms, at_ms)
+        self.put("alarm", at_ms, fields, {"rule": "spo2_low", "priority": level})
+
+    def put(
+        self, measurement: str, at_ms: int, fields: dict[str, float | str], tags: dict[str, str] | None = None
+    ) -> None:
+        self.number += 1
+        self.journal.put(
+            [
+                Row(
+                    measurement=measurement,
+                    at_ms=at_ms,
+                    device="cb-1",
+                    chair="bay-1",
+                    fields=fields,
+                    tags=tags or {},
+                    urgent=True,
+                )
+            ]
+        )
+
+    def told(self) -> int:
+        with JournalReader(self.path) as reader:
+            return reader.mark(grafana_module.MARK)
+
+    def all_told(self, within_s: float = 30.0) -> None:
+        wait_until(lambda: self.told() >= self.number, "everything to be told", within_s)
+
+    def regions(self) -> dict[str, list[tuple[int, int]]]:
+        """By alarm id the begin and end of each annotation that there is."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for one in self.grafana.tagged("rule:spo2_low"):
+            (key,) = [tag.removeprefix("id:") for tag in one["tags"] if tag.startswith("id:")]
+            found.setdefault(key, []).append((one["time"], one["timeEnd"]))
+        return found
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    for name, value in {"POLL_S": 0.01, "RETRY_S_MIN": 0.01, "RETRY_S_MAX": 0.05, "RETRY_REFUSED_S": 0.05}.items():
+        monkeypatch.setattr(grafana_module, name, value)
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+    made.grafana.stop()
+
+
+def test_an_alarm_is_a_region_from_raise_to_end(rig: Rig) -> None:
+    """It is there while the alarm lasts, and gets its end when it clears; tags say chair, rule, level and id."""
+    rig.alarm("a-1", "raised", 1_000_000)
+    rig.all_told()
+    assert rig.regions() == {"a-1": [(1_000_000, 1_000_000)]}
+    rig.alarm("a-1", "level", 1_005_000, 5_000, level="high")
+    rig.alarm("a-1", "cleared", 1_060_000, 60_000, level="high")
+    rig.all_told()
+    assert rig.regions() == {"a-1": [(1_000_000, 1_060_000)]}
+    (one,) = rig.grafana.tagged("id:a-1")
+    assert {"chairside", "site:clinic", "chair:bay-1", "rule:spo2_low", "level:high"} <= set(one["tags"])
+    assert one["text"] == "Oxygen saturation is low"
+
+
+def test_doses_sessions_and_readiness_are_marks(rig: Rig) -> None:
+    """What staff marked and what became of readiness stand at their times, each once."""
+    rig.put("session", 1_000, {"what": "started", "who": "nurse", "session": "s-1"})
+    rig.put("session", 2_000, {"what": "dose_first", "who": "nurse", "session": "s-1"})
+    rig.put("session", 2_500, {"what": "observed", "who": "nurse", "session": "s-1"})
+    rig.put("readiness", 3_000, {"state": "CRITERIA_MET", "detail": "every criterion is met"}, {"criterion": "overall"})
+    rig.put("readiness", 3_000, {"verdict": "met", "detail": ""}, {"criterion": "gait"})
+    rig.all_told()
+    assert sorted((one["time"], one["text"]) for one in rig.grafana.annotations.values()) == [
+        (1_000, "started, nurse"),
+        (2_000, "dose first, nurse"),
+        (3_000, "CRITERIA_MET: every criterion is met"),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["unauthorised", "forbidden", "limited", "broken", "old"])
+def test_nothing_is_missing_after_grafana_refused(rig: Rig, mode: str) -> None:
+    """What it would not have is told when it is well again, in order, each once; the state says how it is."""
+    rig.grafana.mode = mode
+    rig.alarm("a-1", "raised", 1_000)
+    seen = rig.grafana.requests
+    wait_until(lambda: rig.grafana.requests > seen + 2, "several tries")
+    assert rig.annotator.state == ("down" if mode in ("limited", "broken") else "refused")
+    rig.alarm("a-1", "cleared", 9_000, 8_000)
+    rig.grafana.mode = "ok"
+    rig.all_told()
+    assert rig.regions() == {"a-1": [(1_000, 9_000)]}
+    wait_until(lambda: rig.annotator.state == "ok", "the state")
+
+
+def test_one_that_grafana_will_not_have_holds_up_nothing(rig: Rig) -> None:
+    """A 400 is never tried again for ever."""
+    rig.grafana.refused_texts = {"started, nurse"}
+    rig.put("session", 1_000, {"what": "started", "who": "nurse"})
+    rig.alarm("a-1", "raised", 2_000)
+    rig.all_told()
+    assert rig.regions() == {"a-1": [(2_000, 2_000)]}
+
+
+def test_a_grafana_that_hangs_does_not_hold_the_gateway(rig: Rig) -> None:
+    """The journal takes and commits while a request waits for its answer."""
+    rig.grafana.mode = "hangs"
+    rig.alarm("a-1", "raised", 1_000)
+    wait_until(lambda: rig.grafana.requests >= 1, "a request")
+    position = rig.journal.put([Row(measurement="gateway", at_ms=1, device="", chair="", fields={"x": 1.0})])
+    wait_until(lambda: rig.journal.take().position >= position, "the commit")
+
+
+def test_live_vitals_are_streamed_and_old_ones_are_not(rig: Rig) -> None:
+    """A stream shows what is of now; nothing that waited is sent as if it were."""
+    now_ms = utc_ms()
+    rig.put("vitals", now_ms - 60_000, {"spo2_pct": 71.0, "quality": "good"})
+    rig.put("vitals", now_ms, {"spo2_pct": 97.0, "quality": "good"})
+    wait_until(lambda: rig.grafana.pushed, "a push")
+    assert [text.split(" ")[:2] for text in rig.grafana.pushed] == [["vitals,chair=bay-1", "spo2_pct=97"]]
+
+
+def test_restarts_in_any_order_leave_each_alarm_exactly_one_region(rig: Rig) -> None:
+    """Gateway and Grafana restart fifty times in a random order while alarms come and go; a gateway that is killed
+    between telling and marking tells again."""
+    chance = random.Random(7)
+    lasting: dict[str, int] = {}
+    for step in range(RESTARTS):
+        at_ms = 1_000_000 + step * 10_000
+        rig.alarm(f"a-{step}", "raised", at_ms)
+        lasting[f"a-{step}"] = at_ms
+        for id_ in [one for one in lasting if chance.random() < 0.5]:
+            began_ms = lasting.pop(id_)
+            rig.alarm(id_, chance.choice(["cleared", "latched"]), at_ms + 5_000, at_ms + 5_000 - began_ms)
+        if chance.random() < 0.5:
+            rig.close()
+            if chance.random() < 0.5:
+                forget_the_last(rig)
+            rig.open()
+        else:
+            rig.grafana.stop()
+            rig.grafana.start()
+    rig.all_told(60.0)
+    assert rig.regions() == {id_: [span] for id_, span in rig.expected.items()}
+
+
+def forget_the_last(rig: Rig) -> None:
+    """As after `kill -9`: Grafana was told, and the mark did not reach the disk."""
+    import sqlite3  # noqa: PLC0415 - only here the journal is written behind its back
+
+    with sqlite3.connect(rig.path) as connection:
+        connection.execute("UPDATE marks SET value = max(0, value - 3) WHERE name = ?", (grafana_module.MARK,))

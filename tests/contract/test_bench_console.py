@@ -270,7 +270,7 @@ def test_a_board_without_a_configuration_takes_one(tmp_path: Path) -> None:
         bench.do(bench.board.restore_power)
         with Console(bench.port) as console:
             assert "config.json: not found" in console.identity["fault"]
-            with pytest.raises(Refused, match="provision the board first"):
+            with pytest.raises(Refused, match="provision the board, or end its safe mode"):
                 console.ask("measure")
             checks: list[Line] = []
             assert console.ask("self_test", checks.append)["failed"] == 0

@@ -101,7 +101,7 @@ def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:
     """One sentence, and the names there are."""
     code, output = run("run", "alien-landing")
     assert code == 2
-    assert "there is no scenario 'alien-landing'; there are breathing-stops," in output
+    assert "there is no scenario 'alien-landing'; there are above-the-cuff," in output
 
 
 def test_plot_draws_and_record_writes(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_a_second_gateway_on_the_same_journal_does_not_start(make_gateway):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda text: text.replace("bay-1 =", "Bay/1 ="), ["gateway.toml", "line"]),
+        (lambda text: text.replace("bay-1 =", "Bay/1 ="), ["gateway.toml:6:", "Bay/1"]),
         (lambda text: text.replace("[site]", "[sight]"), ["gateway.toml", "sight", "site, mqtt"]),
         (lambda text: text + '[protocols]\ndefault = "none-such"\n', ["protocols.default", "none-such", "demo"]),
         (lambda text: text + '[protocols]\ndir = "empty"\n', ["empty", "no protocol"]),

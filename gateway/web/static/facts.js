@@ -53,7 +53,7 @@ export function dose() {
     };
 }
 
-/** Both pressures, or with `measured` also neither: then the gateway takes the median of the readings. */
+/** Both pressures as they were typed. */
 export function baseline() {
     const sys = number("sys_mmhg", 50, 260);
     const dia = number("dia_mmhg", 20, 180);

@@ -14,6 +14,8 @@ from simulators.clinic.invariants.facts import Facts, Reading, Stay, good_pressu
 from simulators.clinic.invariants.sides import Broken
 
 INV = "readiness_is_founded"
+LOOK_MS = 2_000
+"""Hours of readings take their time; a change of readiness is looked at at once."""
 READY = ("CRITERIA_MET", "SIGNED_OFF")
 
 
@@ -21,6 +23,7 @@ class Readiness:
     def __init__(self, facts: Facts, broken: Broken) -> None:
         self.facts, self._broken = facts, broken
         self._loud: list[tuple[int, str]] = []
+        self._looked_ms, self._state = -LOOK_MS, ""
 
     def changed(self, alarm: wire.AlarmTransition, now_ms: int) -> None:
         if alarm.what in ("raised", "level"):
@@ -42,6 +45,9 @@ class Readiness:
                 self._broken(INV, "none", f"{view.state} without any criterion")
         if stay.unknown or now_ms - self.facts.entered_ms <= self.facts.slack_ms:
             return
+        if now_ms - self._looked_ms < LOOK_MS and view.state == self._state:
+            return
+        self._looked_ms, self._state = now_ms, view.state
         for criterion in stay.protocol.criteria:
             if criterion.id in verdicts and verdicts[criterion.id].verdict == "met":
                 why = self._why_not(criterion, stay, now_ms)

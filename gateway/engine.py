@@ -13,7 +13,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from gateway import wire
-from gateway.core import boards, chair, device, permissions, ranges, recovery, rows, seating, signal, staff
+from gateway.core import boards, calibration, chair, device, permissions, ranges, recovery, rows, seating, signal, staff
 from gateway.core.boards import Former
 from gateway.core.chair_state import (
     AlarmChanged,
@@ -238,7 +238,11 @@ class Engine:
         last that was said."""
         if not status.online:
             return []
-        name, heard_before = self.chair_of[board], retained and self.devices[board].status == status
+        name = self.chair_of[board]
+        if self.keep.utc_trusted:
+            days_max = chair.protocol_of(self.protocols, self.chairs[name]).calibration_days_max
+            status = calibration.judged(status, utc_ms, days_max)
+        heard_before = retained and self.devices[board].status == status
         self.devices[board] = replace(self.devices[board], status=status)
         outputs: list[Output] = [] if heard_before else [rows.of_status(status, board, name, utc_ms)]
         return outputs + self._step(name, Reported(status=status), now_ms, utc_ms)

@@ -231,6 +231,8 @@ class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, di
     lost_s: Annotated[float, Meta(gt=0, le=120)]
     """Vitals older than this are not shown at all."""
     audio_pause_s: Annotated[float, Meta(gt=0, le=300)]
+    calibration_days_max: Annotated[float, Meta(ge=1, le=3_660)] = 366
+    """A board whose calibration is older is said to be out of it."""
     observations: tuple[ObservationPlan, ...] = ()
     permissions: dict[str, tuple[str, ...]] = {}
     """An action of `wire.actions`, by its name on the wire, and the roles that may do it; one not named is open to

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -104,7 +105,9 @@ class Stack:
         self._wait_for_port("the wall page", "127.0.0.1", self.web_port)
 
     def _board(self, device: str) -> SimBoard:
-        calibration = json.loads((BOARDS / f"{device}.json").read_text())
+        # Of today, or one day the gateway would rightly call it expired.
+        today = {"made_on": datetime.now(UTC).date().isoformat()}
+        calibration = json.loads((BOARDS / f"{device}.json").read_text()) | today
         world = ChairWorld(Patient(), seed=int(device.removeprefix("cb-")))
         flash = self.folder / device
         return SimBoard(device, world, flash, mode="live", broker=self.broker, calibration=calibration)

@@ -187,7 +187,7 @@ class Board:
             firmware=FIRMWARE,
             reset_cause="power_on",
             up_ms=self._up_ms(now_ms),
-            calibration=wire.Calibration(state="calibrated", made_on="2026-01-01"),
+            calibration=wire.Calibration(state="calibrated"),
             faults=[],
             heap_free_bytes=60_000,
             rssi_dbm=-60,

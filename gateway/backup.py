@@ -46,13 +46,16 @@ class Manifest(Struct, frozen=True):
 
 
 def backup(config_file: Path, config: Config, target: Path) -> Manifest:
-    """Write the archive, readable by its owner only: it holds keys. Raises OSError, sqlite3.Error."""
-    home = config_file.resolve().parent
+    """Write the archive, readable by its owner only: it holds keys. Raises OSError, sqlite3.Error; FileExistsError
+    rather than to replace what it saves."""
+    home, named = config_file.parent.resolve(), _files(config_file, config)
+    if target.resolve() in {path.resolve() for path in (Path(config.journal.path), *named)}:
+        raise FileExistsError("this is one of the files to save; name another")
     with tempfile.TemporaryDirectory(dir=target.resolve().parent) as made:
         copy = Path(made) / JOURNAL
         _copy_journal(Path(config.journal.path), copy)
         files = [(copy, Path(config.journal.path))]
-        files += [(path, path) for path in _files(config_file, config)]
+        files += [(path, path) for path in named]
         held = [
             Held(f"{number:03d}-{path.name}", _relative(origin, home), _digest(path))
             for number, (path, origin) in enumerate(files)
@@ -60,7 +63,7 @@ def backup(config_file: Path, config: Config, target: Path) -> Manifest:
         manifest = Manifest(FORMAT, config.site.name, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), held)
         unfinished = Path(made) / "archive"
         unfinished.touch(mode=0o600)
-        with tarfile.open(unfinished, "w:gz") as archive:
+        with tarfile.open(unfinished, "w:gz", dereference=True) as archive:
             _add(archive, MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
             for one, (path, _) in zip(held, files, strict=True):
                 archive.add(path, one.name)
@@ -69,8 +72,8 @@ def backup(config_file: Path, config: Config, target: Path) -> Manifest:
 
 
 def restore(source: Path, folder: Path) -> Manifest:
-    """Put everything back under `folder`; what was at an absolute path elsewhere comes under it by its name. Raises
-    Unfit, and FileExistsError rather than to write over anything."""
+    """Put everything back under `folder`; what was outside the configuration's folder comes under `elsewhere` there,
+    by its whole path. Raises Unfit, and FileExistsError rather than to write over anything."""
     with tempfile.TemporaryDirectory() as made:
         whole = Path(made)
         manifest = _unpacked(source, whole)
@@ -128,14 +131,15 @@ def _check_journal(source: Path, journal: Path) -> None:
 
 
 def _relative(path: Path, home: Path) -> str:
-    resolved = path.resolve()
+    # A link is saved as the file that it leads to, under the name that the configuration knows.
+    resolved = path.parent.resolve() / path.name
     return str(resolved.relative_to(home)) if resolved.is_relative_to(home) else str(resolved)
 
 
 def _place(folder: Path, path: str) -> Path:
     """Inside the folder, whatever the archive says."""
     inside = Path(path)
-    place = folder / "elsewhere" / inside.name if inside.is_absolute() else folder / inside
+    place = folder / "elsewhere" / inside.relative_to(inside.anchor) if inside.is_absolute() else folder / inside
     if not place.resolve().is_relative_to(folder.resolve()):
         raise Unfit(f"{path} leads out of {folder}")
     return place

@@ -18,7 +18,7 @@ from gateway import wire
 from gateway.broker.client import secure
 from gateway.clock import utc_ms, utc_trusted
 from gateway.config import Config
-from gateway.influx_writers import BadLines, Forbidden, Unavailable, writer_for
+from gateway.influx_writers import BadLines, Forbidden, Missing, Unavailable, writer_for
 from gateway.journal_reader import JournalReader
 
 BROKER_S = 5.0
@@ -149,13 +149,16 @@ def _clock() -> Finding:
 
 
 def _influx(config: Config) -> Finding:
-    """A write of nothing asks for login, database and rights at once."""
+    """Login, database and rights at once."""
     assert config.influx is not None
     where = config.influx.url.rsplit("@", 1)[-1]
     try:
-        writer_for(config.influx).write([])
+        writer_for(config.influx).probe()
     except Unavailable as error:
         return Finding("InfluxDB", "bad", f"{where}: {error}", "start it; meanwhile the journal keeps every row")
+    except Missing as error:
+        todo = "the gateway makes it when it starts, if its login may; or mend url, org, and database or bucket"
+        return Finding("InfluxDB", "bad", f"{where}: {error}", todo)
     except Forbidden as error:
         return Finding("InfluxDB", "bad", f"{where} refuses us: {error}", "mend user, password, token, org and bucket")
     except BadLines:

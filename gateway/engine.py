@@ -8,6 +8,7 @@ broker, in virtual time and in a replay. A batch is ordered: alarm, annunciate, 
 
 import traceback
 from collections.abc import Iterable, Mapping
+from typing import TypeGuard
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -125,7 +126,7 @@ class Engine:
         # The record says that another run begins before it says what that run heard.
         outputs: list[Output] = [beat, rows.of_heartbeat(beat.message, self.host_boot, now_ms, utc_ms)]
         for name in self.chairs:
-            outputs += [self._annunciate(name, now_ms), self._state(name, now_ms)]
+            outputs += self._told(name, now_ms)
         self.tell.spread(now_ms)
         return outputs
 
@@ -162,6 +163,7 @@ class Engine:
         """Time passed: silence, delays, pauses; and what is due each second."""
         outputs: list[Output] = []
         self.keep.utc_trusted = health.utc_trusted
+        health = replace(health, unread=self.refused.get("snapshot", 0))
         for name in self.chairs:
             try:
                 self.chairs[name] = self.keep.bridged(self.chairs[name], now_ms, utc_ms)
@@ -217,21 +219,33 @@ class Engine:
     def _from_aside(self, board: str, message: wire.Message, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
         """A board at no chair. What it is will be asked when it comes to one; what one that was swapped out still holds
         was measured at its chair."""
-        former = self.boards.former.get(board)
         if isinstance(message, wire.Status):
             if message.online:
                 self.devices[board] = replace(self.devices[board], status=message)
             return []
-        if former is None or retained or not isinstance(message, wire.Record):
+        if board not in self.boards.former or retained or not isinstance(message, wire.Record):
             raise wire.Refused("unknown_device", f"{board} is at no chair")
         self.devices[board], taken = device.take(self.devices[board], message, now_ms)
-        at_ms, name, session = taken.at_mono_ms, "", ""
-        if at_ms is not None and at_ms < former.until_mono_ms:
-            name = former.chair
-            session = former.session if at_ms >= former.since_mono_ms else self._session_at(name, at_ms)
+        at_ms = taken.at_mono_ms
+        name, session = self._formerly(board, at_ms) or ("", "")
         row = rows.of_record(message, board, name, session, utc_ms - (now_ms - at_ms if at_ms is not None else 0))
         known = self.devices[board]
-        return [row, *self.tell.acked(board, known, now_ms), *self.tell.acked_before(board, known, message)]
+        called = self._called(name, message, at_ms, now_ms, utc_ms) if not taken.duplicate else []
+        return [*called, row, *self.tell.acked(board, known, now_ms), *self.tell.acked_before(board, known, message)]
+
+    def _formerly(self, board: str, at_ms: int | None) -> tuple[str, str] | None:
+        """The chair and the session of which a board spoke that stood elsewhere then; None: of its place of today."""
+        former = self.boards.former.get(board)
+        if former is None or at_ms is None or at_ms >= former.until_mono_ms:
+            return None
+        name = former.chair
+        return name, former.session if at_ms >= former.since_mono_ms else self._session_at(name, at_ms)
+
+    def _called(self, name: str, record: wire.Record, at_ms: int | None, now_ms: int, utc_ms: int) -> list[Output]:
+        """Whoever called sits there still, whatever board stands there now."""
+        if not name or at_ms is None or not _is_call(record):
+            return []
+        return self._step(name, Happened(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms), now_ms, utc_ms)
 
     def _status(self, board: str, status: wire.Status, retained: bool, now_ms: int, utc_ms: int) -> list[Output]:
         """A birth or a will. Neither says that the board is alive; a birth tells what it is, and a retained one is the
@@ -252,11 +266,13 @@ class Engine:
             raise wire.Refused("invalid", f"base {record.base} is over seq {record.seq}")
         if record.age_ms > record.up_ms:
             raise wire.Refused("invalid", f"age {record.age_ms} ms is over the board's own {record.up_ms} ms")
-        name, before = self.chair_of[board], self.devices[board]
+        before = self.devices[board]
         self.devices[board], taken = device.take(before, record, now_ms)
         known = taken.at_mono_ms is not None
         at_ms = taken.at_mono_ms if taken.at_mono_ms is not None else now_ms
-        session = self._session_at(name, at_ms) if known else ""
+        formerly = self._formerly(board, taken.at_mono_ms)
+        name = self.chair_of[board]
+        name, session = formerly or (name, self._session_at(name, at_ms) if known else "")
         row = rows.of_record(record, board, name, session, utc_ms - (now_ms - at_ms))
         if taken.duplicate:
             self.duplicates += 1
@@ -265,6 +281,10 @@ class Engine:
             return [*self.tell.acked_before(board, self.devices[board], record)] if durable else [row]
         if not known:
             return [row]
+        if formerly is not None:
+            # Of the patient there: kept as theirs, and judged at no chair.
+            row.fields["late_ms"] = float(now_ms - at_ms)
+            return [*self._called(name, record, at_ms, now_ms, utc_ms), row]
         read = READS[type(record)]
         happening = read(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms)  # type: ignore[arg-type]
         if isinstance(happening, VitalsRead) and self.keep.utc_trusted:
@@ -480,8 +500,16 @@ class Engine:
         outputs: list[Output] = [self._heartbeat(now_ms, utc_ms)]
         for name in self.chairs:
             if name in were and name not in are:
-                outputs += [self._annunciate(name, now_ms), self._state(name, now_ms)]
+                outputs += self._told(name, now_ms)
         return outputs
+
+    def _told(self, name: str, now_ms: int) -> list[Output]:
+        """A chair anew, for its board and the screens; one that cannot be told does not keep the others from it."""
+        try:
+            return [self._annunciate(name, now_ms), self._state(name, now_ms)]
+        except Exception:  # noqa: BLE001
+            self._count("internal")
+            return [Refusal(topic=name, kind="internal", detail=traceback.format_exc(limit=-2))]
 
     # ---- helpers ------------------------------------------------------------------------------------------
 
@@ -520,6 +548,10 @@ class Engine:
 
     def _count(self, kind: str) -> None:
         self.refused[kind] = self.refused.get(kind, 0) + 1
+
+
+def _is_call(message: wire.Message) -> TypeGuard[wire.Event]:
+    return isinstance(message, wire.Event) and message.kind == "button" and message.name == "call"
 
 
 def _deed(payload: bytes, retained: bool) -> wire.Do:

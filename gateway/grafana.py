@@ -57,6 +57,8 @@ def marks(row: StoredRow, site: str) -> Iterator[Mark]:
     at_ms = row.time_ns // 1_000_000
     where = ("chairside", f"site:{site}", f"chair:{row.chair}")
     what = str(row.fields.get("what", ""))
+    if what == "cleared" and "lasted_ms" not in row.fields:
+        return  # It latched, and its region ended there.
     if row.measurement == "alarm" and what in ("raised", "level", "latched", "cleared"):
         lasted_ms = int(_number(row, "lasted_ms"))
         yield Mark(

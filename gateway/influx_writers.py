@@ -29,6 +29,10 @@ class Forbidden(Exception):
     """The server will not have us: login, rights, or a database that is not there."""
 
 
+class Missing(Forbidden):
+    """There is no such database or bucket, or no such place on this server."""
+
+
 class Writer(Protocol):
     """Raises Unavailable, BadLines or Forbidden."""
 
@@ -37,6 +41,9 @@ class Writer(Protocol):
 
     def write(self, lines: list[str]) -> None:
         """One batch, whole or not."""
+
+    def probe(self) -> None:
+        """Ask for login, database and rights; nothing is made. Raises Missing too."""
 
 
 def writer_for(config: InfluxConfig) -> Writer:
@@ -50,6 +57,8 @@ def _judge(status: int, words: str) -> None:
         raise BadLines(words)
     if status == 429 or status >= 500:
         raise Unavailable(f"{status} {words}")
+    if status == 404:
+        raise Missing(f"{status} {words}")
     if status != 204:
         raise Forbidden(f"{status} {words}")
 
@@ -70,7 +79,11 @@ class Influx1:
             self._query(statement)
         status, words = self._post(self._where(COPY), "\n".join(resolution_lines()).encode())
         _judge(status, words)
-        self._query(copied(self._database))
+        try:
+            # Of the whole history: minutes of work, so the server does it after its answer.
+            self._query(copied(self._database), asynchronous=True)
+        except (Unavailable, Forbidden) as error:
+            log.warning("older rows have no copy by the minute", why=str(error))
 
     def write(self, lines: list[str]) -> None:
         body = "\n".join(lines).encode()
@@ -81,14 +94,18 @@ class Influx1:
             status, words = self._post(self._where(RAW), body)
         _judge(status, words)
 
+    def probe(self) -> None:
+        _judge(*self._post(self._where(RAW), b""))
+
     def _where(self, retention_policy: str) -> str:
         return "/write?" + urlencode({"db": self._database, "rp": retention_policy, "precision": "ns"})
 
-    def _query(self, statement: str) -> None:
-        status, words = self._post("/query?" + urlencode({"q": statement}), b"")
+    def _query(self, statement: str, *, asynchronous: bool = False) -> None:
+        given = {"q": statement} | ({"async": "true"} if asynchronous else {})
+        status, words = self._post("/query?" + urlencode(given), b"")
         if status >= 500:
             raise Unavailable(f"{status} {words.strip()[:REASON_CHARACTERS_MAX]}")
-        if status != 200 or '"error"' in words:
+        if status not in (200, 204) or '"error"' in words:
             raise Forbidden(f"{status} {words.strip()[:REASON_CHARACTERS_MAX]}")
 
     def _post(self, where: str, body: bytes) -> tuple[int, str]:
@@ -178,6 +195,9 @@ class Influx2:
             _judge(error.status or 503, str(error.body or error.reason or ""))
         except (HTTPError, OSError) as error:
             raise Unavailable(str(error)) from None
+
+    def probe(self) -> None:
+        self.write([])
 
 
 def _untyped() -> Any:

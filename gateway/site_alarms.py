@@ -43,7 +43,7 @@ class SiteAlarms:
     def views(self, now_ms: int) -> list[wire.AlarmView]:
         """The gravest first."""
         shown = [
-            views.of_alarm(rule, alarm, now_ms)
+            views.of_alarm(rule, alarm, now_ms, 0)
             for rule in site.rules(self._limits, self.state, self.health)
             if (alarm := self.state.alarms.get(rule.id, Alarm())).shown
         ]

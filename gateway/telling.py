@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway import wire
 from gateway.core import chair, device, ranges, site, views
@@ -20,6 +21,8 @@ a flood one in 0.9 s."""
 STATE_MS_MAX = 1_500
 SNAPSHOT_MS = 2_000
 COMMAND_VALID_MS = 5_000
+ALARMS_MANY = 8
+"""Up to so many a state fits its bound whatever else it says."""
 
 
 class Due(Struct):
@@ -83,6 +86,9 @@ class Teller:
             protocol, state, known, run=self._run, site=self._site, name=name, board=board, now_ms=now_ms
         )
         message = site.to_screen(message, state, self.group, now_ms)
+        if len(message.alarms) > ALARMS_MANY and len(wire.encode(message)) > wire.STATE_BYTES_MAX:
+            # A state that is too large is refused by every screen: what is least urgent makes room.
+            message = replace(message, entries=[], asks=[], scores=[])
         return Publish(topic=wire.chair_topic(self._site, name, "state"), message=message, retain=True)
 
     def ack(self, name: str, board: str, known: Device, now_ms: int) -> list[Publish]:

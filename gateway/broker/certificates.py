@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -98,14 +99,19 @@ def _give(
 
 
 def _is_good(path: Path, signer: Authority, encoding: Encoding, hosts: list[x509.GeneralName]) -> bool:
-    """Is it ours, for these hosts, and good for some time to come?"""
-    if not path.exists():
+    """Is it ours, with its key, for these hosts, and good for some time to come? A board's key may be with the board
+    alone. Raises ValueError for that of a namesake of our authority, which somebody may still need."""
+    if not path.exists() or (encoding is Encoding.PEM and not path.with_suffix(".key").exists()):
         return False
     load = x509.load_der_x509_certificate if encoding is Encoding.DER else x509.load_pem_x509_certificate
     found = load(path.read_bytes())
     if found.issuer != signer.certificate.subject or found.not_valid_after_utc < _now() + timedelta(days=RENEW_DAYS):
         return False
-    found.verify_directly_issued_by(signer.certificate)
+    try:
+        found.verify_directly_issued_by(signer.certificate)
+    except InvalidSignature:
+        why = "another authority of the same name signed it; bring back that ca.pem and ca.key, or move this file away"
+        raise ValueError(f"{path}: {why}") from None
     if not hosts:
         return True
     named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -14,7 +14,7 @@ from gateway.core.tiers import Sample, Tiers, TierState
 from gateway.wire import Level
 
 __all__ = [
-    "Alarm", "Change", "Sample", "acknowledge", "audio_off", "audio_on", "due_ms", "end", "judge", "pause",
+    "Alarm", "Change", "Sample", "acknowledge", "again", "audio_off", "audio_on", "due_ms", "end", "judge", "pause",
     "phase_over", "suppress", "tier_of", "unsuppress",
 ]  # fmt: skip
 
@@ -92,6 +92,19 @@ def unsuppress(rule: Rule, alarm: Alarm, reason: str, now_ms: int) -> Did:
     )
 
 
+def again(rule: Rule, alarm: Alarm, now_ms: int) -> Did:
+    """It happened once more: whoever paused it or switched its sound off has not heard this one."""
+    given = Given(now_ms=now_ms, reason="it happened again")
+    changes: list[Change] = []
+    if alarm.paused_until_mono_ms is not None:
+        alarm, told = happens("pause_end", rule, alarm, given)
+        changes += told
+    if alarm.audio_off_by:
+        alarm, told = happens("audio_on", rule, alarm, given)
+        changes += told
+    return alarm, changes
+
+
 def phase_over(rule: Rule, alarm: Alarm, reason: str, now_ms: int) -> Did:
     """The rule is not judged now. What latches stays until somebody has seen it."""
     return happens("phase_over", rule, alarm, Given(now_ms=now_ms, reason=reason))
@@ -108,11 +121,15 @@ def tier_of(rule: Rule, level: Level) -> Tier:
 
 
 def _fitted(rule: Rule, alarm: Alarm) -> Tiers:
-    """The tiers of an alarm that this rule has not judged yet, or had judged with other tiers: a present one stays."""
+    """The tiers of an alarm that this rule has not judged yet, or had judged with other tiers: a present one stays, and
+    its last value counts against the limits of today."""
     held = TierState(beyond_mono_ms=alarm.began_mono_ms, holds=True)
-    return tuple(
-        held if alarm.present and RANK[tier.level] <= RANK[alarm.level] else TierState() for tier in rule.tiers
-    )
+
+    def stays(tier: Tier) -> bool:
+        beyond = tier is rule.tiers[0] if alarm.sample is None else tier.crossed(alarm.sample.value)
+        return alarm.present and (beyond or RANK[tier.level] <= RANK[alarm.level])
+
+    return tuple(held if stays(tier) else TierState() for tier in rule.tiers)
 
 
 def _escalates_at_ms(rule: Rule, alarm: Alarm) -> int | None:

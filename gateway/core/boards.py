@@ -18,7 +18,7 @@ class Swapped(Struct, frozen=True, kw_only=True):
 
 class Former(Struct, frozen=True, kw_only=True):
     """A board that was swapped out: what it still holds was measured at this chair, until then, and from its patient
-    then since they sat there."""
+    then since they sat there. That stays true of it at another chair."""
 
     chair: str
     session: str
@@ -57,6 +57,6 @@ def why_not(boards: Mapping[str, str], known: Iterable[str], chair: str, board: 
 def swap(kept: Boards, configured: Mapping[str, str], before: str, after: str, left: Former) -> Boards:
     """After `before` made place for `after`."""
     swapped = {**kept.swapped, left.chair: Swapped(configured=configured[left.chair], board=after)}
-    former = {board: one for board, one in kept.former.items() if board not in (before, after)}
+    former = {board: one for board, one in kept.former.items() if board != before}
     newest = list({**former, before: left}.items())[-FORMER_MAX:]
     return replace(kept, swapped=swapped, former=dict(newest))

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from gateway.core import cuff_plan, measures, readiness, staff
+from gateway.core import alarms, cuff_plan, measures, readiness, staff
 from gateway.core.chair_state import (
+    AlarmChanged,
     ChairState,
     CuffRead,
     Decision,
@@ -29,6 +30,7 @@ from gateway.core.session import CUFFS_MAX, Pressure, Session
 
 Protocols = Mapping[str, Protocol]
 EVENT_AGE_MAX_MS = 600_000
+RISES = ("sys_rise_mmhg", "dia_rise_mmhg")
 
 
 def step(protocols: Protocols, state: ChairState, event: Happening, now_ms: int) -> Step:
@@ -117,6 +119,9 @@ def _cuff(protocol: Protocol, state: ChairState, event: CuffRead, now_ms: int) -
     good = measures.measured(event.record)
     failures = state.cuff_failures
     state = replace(state, heard_mono_ms=_heard_ms(state, event.at_mono_ms))
+    if session is not None and session.off is not None and event.at_mono_ms <= session.off.until_mono_ms:
+        # Its time is right, those of the stay before are too young: nobody can say which doses it came after.
+        return with_history(protocol, state, measures.from_cuff(event, failures, session), event.at_mono_ms), []
     if newest:
         failures = 0 if good else failures + 1
         state = replace(state, cuff=event, cuff_failures=failures)
@@ -148,14 +153,24 @@ def _cuff(protocol: Protocol, state: ChairState, event: CuffRead, now_ms: int) -
 
 
 def _over_baseline(protocol: Protocol, state: ChairState, before: Session | None, now_ms: int) -> Step:
-    """The last pressure against a baseline that has just changed: the next one may be a quarter of an hour away."""
+    """The last pressure against a baseline that has just changed: the next one may be a quarter of an hour away. A
+    rise over one that was taken away would never be judged again, so it ends."""
     session, read = state.session, state.cuff
-    if session is None or before is None or session.baseline == before.baseline or read is None:
+    if session is None or before is None or session.baseline == before.baseline:
+        return state, []
+    if session.baseline is None:
+        kept, decisions = dict(state.alarms), list[Decision]()
+        for rule in protocol.rules:
+            if rule.measure in RISES and rule.id in kept:
+                _, changes = alarms.end(rule, kept.pop(rule.id), "the baseline was taken away", now_ms)
+                decisions += [AlarmChanged(change=change, session=session.id) for change in changes]
+        return replace(state, alarms=kept), decisions
+    if read is None:
         return state, []
     if now_ms - read.at_mono_ms > protocol.cuff.current_s(session.phase) * 1000:
         return state, []
     sampled = measures.from_cuff(read, state.cuff_failures, session)
-    rises = {name: value for name, value in sampled.items() if name in ("sys_rise_mmhg", "dia_rise_mmhg")}
+    rises = {name: value for name, value in sampled.items() if name in RISES}
     return judge(protocol, state, rises, read.at_mono_ms, f"{read.record.boot}-{read.record.seq}", now_ms)
 
 
@@ -168,8 +183,20 @@ def _event(protocol: Protocol, state: ChairState, event: Happened, now_ms: int) 
         sampled.pop("local_alarm", None)
     else:
         state = replace(state, heard_mono_ms=_heard_ms(state, event.at_mono_ms))
+    state, told = _again(protocol, state, sampled, now_ms)
     origin = f"{event.record.boot}-{event.record.seq}"
-    return judge(protocol, state, sampled, event.at_mono_ms, origin, now_ms, event.delay_ms)
+    state, decisions = judge(protocol, state, sampled, event.at_mono_ms, origin, now_ms, event.delay_ms)
+    return state, [*told, *decisions]
+
+
+def _again(protocol: Protocol, state: ChairState, sampled: measures.Measures, now_ms: int) -> Step:
+    """Somebody calls who has called before: a silence was for the call before."""
+    after, decisions = dict(state.alarms), list[Decision]()
+    for rule in (rule for measure in sampled for rule in protocol.by_measure.get(measure, ()) if rule.id in after):
+        after[rule.id], changes = alarms.again(rule, after[rule.id], now_ms)
+        session = state.session.id if state.session is not None else ""
+        decisions += [AlarmChanged(change=change, session=session) for change in changes]
+    return (replace(state, alarms=after), decisions) if decisions else (state, [])
 
 
 def _heard_ms(state: ChairState, at_ms: int) -> int:

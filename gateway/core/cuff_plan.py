@@ -40,13 +40,13 @@ def in_phase(protocol: Protocol, session: Session, due_ms: int | None, now_ms: i
 
 def put_off(session: Session, due_ms: int, until_ms: int) -> tuple[Session, int]:
     """Not before `until_ms`, and at most so long after it was due at first."""
-    first_ms = session.cuff_due_mono_ms if session.cuff_due_mono_ms is not None else due_ms
+    first_ms = due_ms if session.cuff_due_mono_ms is None else min(due_ms, session.cuff_due_mono_ms)
     later_ms = max(due_ms, min(until_ms, first_ms + PUT_OFF_MAX_MS))
     return (session if later_ms == due_ms else replace(session, cuff_due_mono_ms=first_ms)), later_ms
 
 
 def taken_up(session: Session, due_ms: int | None, now_ms: int) -> tuple[Session, int | None]:
-    """The patient is back: as it was due, or at once."""
+    """The patient is back: as it was due, or at once. Until it is taken, what puts it off again counts from then."""
     if due_ms is None or session.cuff_due_mono_ms is None:
         return session, due_ms
-    return replace(session, cuff_due_mono_ms=None), min(due_ms, max(now_ms, session.cuff_due_mono_ms))
+    return session, min(due_ms, max(now_ms, session.cuff_due_mono_ms))

@@ -80,5 +80,7 @@ class Health(Struct, frozen=True, kw_only=True):
     journal: JournalWord = "ok"
     journal_since_mono_ms: int | None = None
     """Since when it is what `journal` says; None while it is ok."""
+    unread: int = 0
+    """Snapshots of chairs and boards that could not be read at the start."""
     utc_trusted: bool = False
     """Does a time service keep the computer's UTC?"""

@@ -121,7 +121,7 @@ def told_before(
         )
         change = Change(rule=rule, what="raised", before=before, after=after[rule.id], at_mono_ms=now_ms)
         decisions.append(AlarmChanged(change=change, session=told.session))
-    return replace(state, alarms=after, settled_mono_ms=now_ms), decisions
+    return replace(state, alarms=after, settled_mono_ms=min(state.settled_mono_ms, now_ms)), decisions
 
 
 def _same_run(kept: Kept, mono_ms: int, utc_ms: int, host_boot: str) -> bool:

@@ -1,7 +1,8 @@
 """A gateway that comes back may have other protocols than before: what the state of a chair makes of that.
 
-A running session goes on under the protocol of today, and its record says so. An alarm whose rule is gone ends with a
-transition: it would sound for ever, and nothing judges it any more.
+A running session goes on under the protocol of today, and its record says so. What was held or signed by other numbers
+counts no more. An alarm whose rule is gone ends with a transition: it would sound for ever, and nothing judges it any
+more; the others are judged by the limits of today.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.core import alarms
-from gateway.core.chair_state import AlarmChanged, ChairState, Decision, SessionMarked
+from gateway.core import alarms, measures
+from gateway.core.chair_state import AlarmChanged, ChairState, Decision, ReadinessChanged, SessionMarked
+from gateway.core.judging import judge
 from gateway.core.protocol import Protocol, Rule, Tier, content_hash
 from gateway.core.recovery import UNREADABLE, Kept
 
@@ -34,7 +36,48 @@ def refitted(protocol: Protocol, state: ChairState, now_ms: int) -> tuple[ChairS
     why = f"protocol changed from {session.protocol_hash or 'unknown'} to {today}"
     detail: dict[str, float | str] = {"why": why, "protocol": protocol.id, "protocol_hash": today}
     decisions.append(SessionMarked(session=name, what="protocol_changed", who="gateway", detail=detail))
-    return replace(state, session=replace(session, protocol_hash=today)), decisions
+    if session.readiness != "NOT_READY":
+        reason = "revoked: the protocol changed"
+        decisions.append(ReadinessChanged(session=name, state="NOT_READY", reason=reason))
+    session = replace(session, protocol_hash=today, held={}, readiness="NOT_READY", signed_off_by="")
+    fitted = dict(state.alarms)
+    for rule in protocol.rules:
+        present = fitted.get(rule.id)
+        if present is not None and present.present and not _fits(rule, present):
+            fitted[rule.id] = replace(present, tiers=())
+    state, raised = _judged_anew(protocol, replace(state, session=session, alarms=fitted), now_ms)
+    return state, [*decisions, *raised]
+
+
+def _fits(rule: Rule, alarm: alarms.Alarm) -> bool:
+    """Whether the tiers say of the last value what the limits of today say. Of some tiers the delay has yet to pass, or
+    a second reading to come: those must not hold because of a change elsewhere."""
+    if alarm.sample is None or len(alarm.tiers) != len(rule.tiers):
+        return False
+    value = alarm.sample.value
+    for tier, state in zip(rule.tiers, alarm.tiers, strict=True):
+        if state.holds:
+            if state.inside_mono_ms is not None and tier.crossed(value, margin=rule.hysteresis):
+                return False
+        elif tier.crossed(value) != (state.beyond_mono_ms is not None):
+            return False
+    return True
+
+
+def _judged_anew(protocol: Protocol, state: ChairState, now_ms: int) -> tuple[ChairState, list[Decision]]:
+    """The last pressure by rules that may be new: the next one may be a quarter of an hour away. Where an alarm of its
+    measure is under way it was judged before, and is no second reading."""
+    session, read = state.session, state.cuff
+    if session is None or read is None:
+        return state, []
+    if now_ms - read.at_mono_ms > protocol.cuff.current_s(session.phase) * 1000:
+        return state, []
+    sampled = {
+        measure: value
+        for measure, value in measures.from_cuff(read, state.cuff_failures, session).items()
+        if not any(rule.id in state.alarms for rule in protocol.by_measure.get(measure, ()))
+    }
+    return judge(protocol, state, sampled, read.at_mono_ms, f"{read.record.boot}-{read.record.seq}", now_ms)
 
 
 def without_protocol(snapshots: Mapping[str, bytes], protocols: Mapping[str, Protocol]) -> dict[str, str]:

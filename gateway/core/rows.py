@@ -5,7 +5,7 @@ from msgspec import UNSET
 from gateway import wire
 from gateway.core.chair_state import AlarmChanged, ReadinessChanged, SessionMarked
 from gateway.core.measures import SWITCHES
-from gateway.core.outputs import Output, Row
+from gateway.core.outputs import Output, Publish, Row
 from gateway.core.protocol import RANK
 
 SCORE = {"met": 1.0, "unmet": 0.0, "unknown": -1.0}
@@ -47,6 +47,8 @@ def transition(
 ) -> wire.AlarmTransition:
     """An alarm's change as it is published; a switch (probe off) has no number to show."""
     change = changed.change
+    # One that latched was over then: what becomes of it later is no part of how long it lasted.
+    lasted_ms = max(0, change.at_mono_ms - change.before.raised_mono_ms) if change.before.present else UNSET
     # The alarm that ended is the one to name; one that goes on has its newest numbers.
     alarm = change.after if change.after.id else change.before
     tier = next((t for t in change.rule.tiers if t.level == alarm.level), change.rule.tiers[0])
@@ -73,7 +75,7 @@ def transition(
         sensor_delay_ms=max(0, sample.delay_ms) if sample else UNSET,
         condition_delay_ms=UNSET if change.condition_delay_ms is None else change.condition_delay_ms,
         signal_delay_ms=UNSET if change.signal_delay_ms is None else change.signal_delay_ms,
-        lasted_ms=max(0, change.at_mono_ms - change.before.raised_mono_ms) if change.before.shown else UNSET,
+        lasted_ms=lasted_ms,
         acknowledged_by=change.before.acknowledged_by or UNSET,
     )
 
@@ -92,7 +94,7 @@ def of_transition(message: wire.AlarmTransition) -> Row:
             fields[name] = float(value)
     if message.who is not UNSET:
         fields["who"] = str(message.who)
-    if message.what in ("cleared", "latched"):
+    if message.what in ("cleared", "latched") and message.lasted_ms is not UNSET:
         fields["attended"] = float(message.acknowledged_by is not UNSET)
     return Row(
         measurement="alarm",
@@ -154,10 +156,12 @@ def of_mark(marked: SessionMarked, device: str, chair: str, at_utc_ms: int) -> R
 
 
 def asked(outputs: list[Output], do: wire.Do, chair: str) -> list[Output]:
-    """The outputs of a staff action, its first line of the audit trail with the action itself, so that it can be
-    replayed. One that was refused left no line."""
-    line = next((o for o in outputs if isinstance(o, Row) and o.audit and o.chair == chair), None)
-    if line is not None:
+    """The outputs of a staff action, a line of the audit trail with the action itself, so that it can be replayed: the
+    first by who asked, for time may have made others in the same step. One that was refused left no line."""
+    done = any(isinstance(o, Publish) and isinstance(o.message, wire.Done) and o.message.ok for o in outputs)
+    lines = [o for o in outputs if isinstance(o, Row) and o.audit and o.chair == chair]
+    if done and lines:
+        line = next((row for row in lines if row.fields.get("who") == do.who), lines[0])
         line.fields["do"] = wire.encode(do).decode()
     return outputs
 

@@ -5,6 +5,8 @@ readings of the new sensors are the patient's, and no hold spans the change. An 
 last reading keeps its age until the new sensors speak.
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from gateway.core import alarms, staff_alarms
@@ -13,9 +15,9 @@ from gateway.core.protocol import Measure, Protocol
 from gateway.core.session import Session
 
 OF_THE_BOARD: tuple[Measure, ...] = (
-    "board_fault", "safe_mode", "clock_apart_s", "uncalibrated", "calibration_expired", "battery_pct",
+    "board_fault", "safe_mode", "clock_apart_s", "uncalibrated", "calibration_expired", "battery_pct", "seat_left",
 )  # fmt: skip
-"""What a board says of itself: not true of another one."""
+"""What a board says of itself and of the seat: not true of another one, which may have nothing to end it with."""
 Result = tuple[ChairState, list[Decision]]
 
 
@@ -29,7 +31,9 @@ def moved(
     staying = {rule.id for rule in protocol.rules if rule.always}
     going = {name: alarm for name, alarm in source.alarms.items() if name not in staying}
     left = replace(source, alarms={name: alarm for name, alarm in source.alarms.items() if name in staying})
-    left, ended = staff_alarms.handed_to(protocol, idle, left, f"the patient went to {to}", now_ms)
+    why = f"the patient went to {to}"
+    left, ended = staff_alarms.handed_to(protocol, idle, left, why, now_ms)
+    going, of_the_board = _without_board(protocol, going, session.id, why, now_ms)
     left = ChairState(
         idle_protocol=source.idle_protocol,
         ended=replace(session, ended_mono_ms=now_ms),
@@ -56,6 +60,7 @@ def moved(
             left,
             [
                 *ended,
+                *of_the_board,
                 SessionMarked(session=session.id, what="moved", who=do.who, detail={"why": f"to {to}"}),
                 Ordered(id=do.id, kind="abort", session=session.id),
             ],
@@ -72,13 +77,8 @@ def moved(
 
 def swapped(protocol: Protocol, state: ChairState, asked: Staff, before: str, after: str, now_ms: int) -> Result:
     """The chair with another board."""
-    kept = dict(state.alarms)
-    decisions: list[Decision] = []
     name = state.session.id if state.session is not None else ""
-    for rule in protocol.rules:
-        if rule.measure in OF_THE_BOARD and rule.id in kept:
-            _, changes = alarms.end(rule, kept.pop(rule.id), f"{after} took the place of {before}", now_ms)
-            decisions += [AlarmChanged(change=change, session=name) for change in changes]
+    kept, decisions = _without_board(protocol, state.alarms, name, f"{after} took the place of {before}", now_ms)
     state = replace(state, alarms=kept, hold_mono_ms=None, windows={}, status=None, settled_mono_ms=now_ms)
     if state.session is None:
         state = replace(state, vitals=None)
@@ -86,6 +86,19 @@ def swapped(protocol: Protocol, state: ChairState, asked: Staff, before: str, af
         state = replace(state, session=_seated(state.session, now_ms))
     detail: dict[str, float | str] = {"why": f"{after} for {before}"}
     return state, [*decisions, SessionMarked(session=name, what="board_swapped", who=asked.do.who, detail=detail)]
+
+
+def _without_board(
+    protocol: Protocol, before: Mapping[str, alarms.Alarm], session: str, why: str, now_ms: int
+) -> tuple[dict[str, alarms.Alarm], list[Decision]]:
+    """The alarms that do not hang on the board, and the end of those that do."""
+    kept = dict(before)
+    decisions: list[Decision] = []
+    for rule in protocol.rules:
+        if rule.measure in OF_THE_BOARD and rule.id in kept:
+            _, changes = alarms.end(rule, kept.pop(rule.id), why, now_ms)
+            decisions += [AlarmChanged(change=change, session=session) for change in changes]
+    return kept, decisions
 
 
 def _seated(session: Session, now_ms: int) -> Session:

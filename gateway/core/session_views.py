@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 from gateway import wire
 from gateway.core import criteria, entries, readiness, scores
 from gateway.core.protocol import ObservationPlan, Protocol
-from gateway.core.session import Session
+from gateway.core.session import Entry, Session
 
 ENTRIES_SHOWN_MAX = 24
 ENTRIES_BYTES_MAX = 4_096
@@ -69,10 +69,12 @@ def of_scores(protocol: Protocol, session: Session, now_ms: int) -> list[wire.Sc
 
 
 def of_entries(session: Session, now_ms: int) -> list[wire.EntryView]:
-    """The newest first, by when they were true; those that fit."""
-    views: list[wire.EntryView] = []
+    """Those that fit, the newest first by when they were true. Doses and baselines in force come before what was seen:
+    who cannot see a wrong one cannot correct it."""
+    newest = sorted(session.entries, key=lambda entry: entry.at_mono_ms)[::-1]
+    views: dict[str, wire.EntryView] = {}
     left = ENTRIES_BYTES_MAX
-    for entry in sorted(session.entries, key=lambda entry: entry.at_mono_ms)[::-1][:ENTRIES_SHOWN_MAX]:
+    for entry in sorted(newest, key=lambda entry: not _in_force(entry))[:ENTRIES_SHOWN_MAX]:
         view = wire.EntryView(
             id=entry.id,
             who=entry.who,
@@ -84,8 +86,8 @@ def of_entries(session: Session, now_ms: int) -> list[wire.EntryView]:
         left -= len(msgspec.json.encode(view))
         if left < 0:
             break
-        views.append(view)
-    return views
+        views[entry.id] = view
+    return [views[entry.id] for entry in newest if entry.id in views]
 
 
 def of_asks(protocol: Protocol, session: Session, now_ms: int) -> list[wire.AskView]:
@@ -96,6 +98,10 @@ def of_asks(protocol: Protocol, session: Session, now_ms: int) -> list[wire.AskV
         if (due_ms := _due_ms(plan, session)) is not None
     ]
     return sorted(asks, key=lambda ask: ask.due_s)
+
+
+def _in_force(entry: Entry) -> bool:
+    return not entry.superseded_by and entries.kind(entry.fact) != "observe"
 
 
 def _due_ms(plan: ObservationPlan, session: Session) -> int | None:

@@ -14,7 +14,7 @@ still silent when the group ends. The engine of alarms is that of the chairs.
 from collections.abc import Mapping
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
 from gateway import wire
@@ -95,6 +95,7 @@ def rules(limits: SiteLimits, state: SiteState, health: Health) -> list[Rule]:
         _rule("journal", JOURNAL[health.journal][1], 2, delay_s=limits.journal_s),
         _rule("sink", "InfluxDB has taken nothing for long", 1, delay_s=limits.sink_s),
         _rule("clock", "No time service keeps the gateway's clock", 1, delay_s=limits.clock_s),
+        _rule("unread", "A chair was forgotten at the restart: look at every patient, begin their sessions anew", 3),
     ]
 
 
@@ -127,6 +128,8 @@ def step(
         "journal": (JOURNAL[health.journal][0], f"{run}-{now_ms}"),
         "sink": (int(health.sink in ("down", "refused")), f"{run}-{now_ms}"),
         "clock": (int(not health.utc_trusted), f"{run}-{now_ms}"),
+        # For as long as this run lasts: only people can find out what was lost.
+        "unread": (3 if health.unread else 0, run),
     }
     after: dict[str, Alarm] = {}
     changes: list[Change] = []
@@ -157,7 +160,8 @@ def act(
         alarm = after.get(rule.id, Alarm())
         changed: list[Change] = []
         if isinstance(do.action, wire.Acknowledge):
-            if not do.action.alarms or alarm.id in do.action.alarms:
+            shown = do.action.upto is UNSET or RANK[alarm.level] <= RANK[do.action.upto]
+            if shown and (not do.action.alarms or alarm.id in do.action.alarms):
                 alarm, changed = alarms.acknowledge(rule, alarm, do.who, now_ms)
         elif isinstance(do.action, wire.PauseAudio):
             until_ms = now_ms + round(limits.audio_pause_s * 1000)

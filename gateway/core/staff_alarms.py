@@ -1,13 +1,14 @@
 """What people do to the alarms of a chair: acknowledge, pause, switch the sound off and on; and their end with the
 session."""
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from gateway import wire
 from gateway.core import alarms
 from gateway.core.chair_state import AlarmChanged, ChairState, Decision, SessionMarked
 from gateway.core.measures import EVENT_MEASURES
-from gateway.core.protocol import Protocol
+from gateway.core.protocol import RANK, Protocol
 
 Result = tuple[ChairState, list[Decision]]
 
@@ -20,6 +21,8 @@ def acknowledge(protocol: Protocol, state: ChairState, who: str, action: wire.Ac
     for rule in protocol.rules:
         alarm = state.alarms.get(rule.id)
         if alarm is None or not (everything or alarm.id in action.alarms):
+            continue
+        if action.upto is not UNSET and RANK[alarm.level] > RANK[action.upto]:
             continue
         alarm, changes = alarms.acknowledge(rule, alarm, who, now_ms)
         if rule.measure in EVENT_MEASURES and changes:

@@ -183,8 +183,11 @@ def _discharge(protocols: Protocols, state: ChairState, now: Session, do: wire.D
 
 def _no_alarm(state: ChairState) -> None:
     """Whatever a protocol asks for: nobody goes home while something is wrong with them, or nobody knows."""
-    if any(alarm.present and RANK[alarm.level] >= RANK["medium"] for alarm in state.alarms.values()):
+    grave = [alarm for alarm in state.alarms.values() if alarm.shown and RANK[alarm.level] >= RANK["medium"]]
+    if any(alarm.present for alarm in grave):
         raise NotDone("an alarm of medium or high level is present")
+    if grave:
+        raise NotDone("an alarm is over that nobody has seen; acknowledge it first")
 
 
 def _ended(protocols: Protocols, state: ChairState, now: Session, what: str, who: str, now_ms: int) -> Result:

@@ -11,6 +11,8 @@ from gateway.core.device import Device
 from gateway.core.measures import SWITCHES
 from gateway.core.protocol import RANK, Protocol, Rule, fallback
 
+OF_VITALS = ("spo2_pct", "pulse_bpm", "resp_bpm", "spo2_fall_pct", "pulse_fall_bpm", "pulse_rise_bpm")
+
 
 def state(
     protocol: Protocol, now: ChairState, device: Device, *, run: str, site: str, name: str, board: str, now_ms: int
@@ -71,11 +73,14 @@ def _alarms(protocol: Protocol, now: ChairState, now_ms: int) -> list[wire.Alarm
     shown = [(rule, now.alarms[rule.id]) for rule in protocol.rules if rule.id in now.alarms]
     shown = [(rule, alarm) for rule, alarm in shown if alarm.shown]
     shown.sort(key=lambda pair: (not pair[1].present, -RANK[pair[1].level], -pair[1].raised_mono_ms))
-    return [of_alarm(rule, one, now_ms) for rule, one in shown]
+    return [of_alarm(rule, one, now_ms, round(protocol.lost_s * 1000)) for rule, one in shown]
 
 
-def of_alarm(rule: Rule, alarm: Alarm, now_ms: int) -> wire.AlarmView:
-    numbered = rule.measure not in SWITCHES and alarm.sample is not None
+def of_alarm(rule: Rule, alarm: Alarm, now_ms: int, lost_ms: int) -> wire.AlarmView:
+    """Without its number where that is of vitals that are lost: it would look like a value of now."""
+    sample = alarm.sample
+    lost = rule.measure in OF_VITALS and sample is not None and now_ms - sample.at_mono_ms > lost_ms
+    numbered = rule.measure not in SWITCHES and sample is not None and not lost
     return wire.AlarmView(
         id=alarm.id,
         rule=rule.id,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.wire.base import AlarmId, Device, GatewayMessage, Message, Name, Text
+from gateway.wire.base import AlarmId, Device, GatewayMessage, Level, Message, Name, Text
 
 EntryId = Annotated[str, Meta(min_length=8, max_length=64)]
 """The id of the action that entered it."""
@@ -81,6 +81,8 @@ class Acknowledge(Struct, kw_only=True, tag_field="kind", tag="acknowledge"):
 
     alarms: Annotated[list[AlarmId], Meta(max_length=32)] = []
     outage: bool = False
+    upto: Level | UnsetType = UNSET
+    """The gravest level that the screen showed: one that rose meanwhile is not acknowledged unseen."""
 
 
 class PauseAudio(Struct, kw_only=True, tag_field="kind", tag="pause_audio"):

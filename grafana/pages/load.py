@@ -62,7 +62,8 @@ def build(_protocol: Protocol) -> dashboard.Dashboard:
                 "By rule: how many ended, how long they lasted at the median, the share that was acknowledged.",
                 rows(
                     "alarm",
-                    'count("id") AS "ended", median("lasted_ms") / 1000 AS "lasted s", mean("attended") AS "attended"',
+                    'count("attended") AS "ended", median("lasted_ms") / 1000 AS "lasted s", '
+                    'mean("attended") AS "attended"',
                     '"rule"',
                     where=ENDED,
                 ),

@@ -21,7 +21,9 @@ class Nurse:
     def rounds(self, now_s: float) -> None:
         """Looks at every chair once and does at most one thing there."""
         for chair, state in list(self._watch.states.items()):
-            if state.readiness.state == "CRITERIA_MET":
+            if state.readiness.state in ("CRITERIA_MET", "SIGNED_OFF") and _unseen(state):
+                self._does(chair, "a nurse acknowledges what is over", wire.Acknowledge())
+            elif state.readiness.state == "CRITERIA_MET":
                 self._signed_s[chair] = now_s
                 self._does(chair, "meets the criteria; a nurse signs off", wire.SignOff())
             elif state.readiness.state == "SIGNED_OFF" and now_s - self._signed_s.get(chair, now_s) > LEAVES_S:
@@ -43,6 +45,10 @@ class Nurse:
     def _does(self, chair: str, words: str, action: wire.Action) -> None:
         self._say(words, chair)
         self._watch.act(chair, action)
+
+
+def _unseen(state: wire.State) -> bool:
+    return any(alarm.condition == "latched" for alarm in state.alarms)
 
 
 def _rings(alarm: wire.AlarmView) -> bool:

@@ -99,7 +99,7 @@ def test_acknowledge_sends_what_the_screen_shows(page: WallPage, gateway: FakeGa
     page.press(".ack")
     wait_until(lambda: page.text("#notice") == "bay-1: done", "the answer on the page")
     deed = gateway.done_deeds[0]
-    assert (deed.who, deed.session, deed.action) == ("MK", "s1", Acknowledge(alarms=[low.id, slow.id]))
+    assert (deed.who, deed.session, deed.action) == ("MK", "s1", Acknowledge(alarms=[low.id, slow.id], upto="high"))
     page.open()
     assert page.find("#who").get_attribute("value") == "MK"
 

@@ -110,3 +110,41 @@ def change(archive: Path, scratch: Path) -> None:
     with tarfile.open(archive, "w:gz") as new:
         for name in names:
             new.add(scratch / "inside" / name, name)
+
+
+def test_a_linked_certificate_comes_back_as_a_file(site: Path, tmp_path: Path) -> None:
+    """The archive has what the link led to, and the configuration finds it under the name that it knows."""
+    (site / "keys" / "ca.pem").rename(tmp_path / "real.pem")
+    (site / "keys" / "ca.pem").symlink_to(tmp_path / "real.pem")
+    assert run(site, "backup", "site.backup").returncode == 0
+    back = run(site, "restore", "site.backup", str(tmp_path / "new"))
+    assert back.returncode == 0, back.stderr
+    assert not (tmp_path / "new" / "keys" / "ca.pem").is_symlink()
+    assert (tmp_path / "new" / "keys" / "ca.pem").read_text() == "an authority\n"
+
+
+def test_files_of_one_name_from_two_folders_stay_two(site: Path, tmp_path: Path) -> None:
+    """What was elsewhere comes back by its whole path, each with its own contents."""
+    outside = {tmp_path / folder / "tls.pem": f"of {folder}\n" for folder in ("authority", "client")}
+    for path, text in outside.items():
+        path.parent.mkdir()
+        path.write_text(text)
+    authority, client = outside
+    config = site / "gateway.toml"
+    named = f'ca = "{authority}"\ncertificate = "{client}"\nkey = "keys/ca.pem"'
+    config.write_text(config.read_text().replace('ca = "keys/ca.pem"', named))
+    assert run(site, "backup", "site.backup").returncode == 0
+    back = run(site, "restore", "site.backup", str(tmp_path / "new"))
+    assert back.returncode == 0, back.stderr
+    for path, text in outside.items():
+        assert (tmp_path / "new" / "elsewhere" / path.relative_to("/")).read_text() == text
+
+
+@pytest.mark.parametrize("name", ["gateway.toml", "journal.db", "keys/ca.pem"])
+def test_a_backup_never_replaces_what_it_saves(site: Path, name: str) -> None:
+    """A target that is one of the sources is refused, and the file is what it was."""
+    before = (site / name).stat().st_ino
+    refused = run(site, "backup", name)
+    assert refused.returncode == 1
+    assert "one of the files to save" in " ".join(refused.stderr.split())
+    assert (site / name).stat().st_ino == before

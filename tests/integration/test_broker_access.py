@@ -1,5 +1,6 @@
 """The generated certificates, access list and configuration on a real mosquitto: each speaks and hears only its own."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -65,6 +66,13 @@ class Client:
         self.client.loop_start()
         wait_until(self.client.is_connected, f"{user} to connect")
 
+    def subscribe(self, *filters: str) -> None:
+        """Returns when the broker knows."""
+        known: list[bool] = []
+        self.client.on_subscribe = lambda *_: known.append(True)
+        self.client.subscribe([(one, 0) for one in filters])
+        wait_until(lambda: known, "the subscription")
+
     def __enter__(self) -> "Client":
         return self
 
@@ -98,11 +106,14 @@ def test_each_channel_passes_in_its_direction_and_for_its_own_sender_only(broker
     ):
         clients = {GATEWAY: gateway, WEB: web, BOARD: board, OTHER: other}
         for client in clients.values():
-            client.client.subscribe([(topic_of(one), 0) for one in CHANNELS] + [("chairside/v1/dev/+/ping", 0)])
-        # Each says something on every topic, its own retained message last, so that its arrival ends the wait.
-        for one in CHANNELS:
-            for client in clients.values():
-                client.client.publish(topic_of(one), f"by {id(client)}", qos=1)
+            client.subscribe(*(topic_of(one) for one in CHANNELS), "chairside/v1/dev/+/ping")
+        said = [
+            client.client.publish(topic_of(one), f"by {id(client)}", qos=1)
+            for one in CHANNELS
+            for client in clients.values()
+        ]
+        for message in said:
+            message.wait_for_publish(30)
         settle(clients)
     for one in CHANNELS:
         topic = topic_of(one)
@@ -131,7 +142,7 @@ def settle(clients: dict[str, Client]) -> None:
 def test_a_board_is_refused_what_is_of_another_board_or_site(broker: Mosquitto, keys: Path) -> None:
     """Its name in the topic is its certificate's, and what it says for another board reaches nobody."""
     with Client(broker, keys, GATEWAY) as gateway, Client(broker, keys, BOARD) as board:
-        gateway.client.subscribe("chairside/v1/dev/+/vitals")
+        gateway.subscribe("chairside/v1/dev/+/vitals")
         for device in (OTHER, BOARD):
             board.client.publish(wire.device_topic(device, "vitals"), b"{}", qos=1)
         wait_until(lambda: gateway.heard, "the board's own")
@@ -170,3 +181,19 @@ def test_what_is_good_stays_and_keys_are_for_their_owner(keys: Path) -> None:
     (keys / "ca.away").rename(keys / "ca.key")
     assert refused.returncode == 1
     assert "lock out every board" in " ".join(refused.stderr.split())
+
+
+def test_a_certificate_without_its_key_or_of_a_namesake_is_not_good(keys: Path, tmp_path: Path) -> None:
+    """A lost key is made anew with its certificate; that of another authority of the same name is left, and said."""
+    site = shutil.copytree(keys.parent, tmp_path / "site")
+    command = [CHAIRSIDE, "broker", "keys", "--config", "gateway.toml"]
+    (site / "keys" / f"{GATEWAY}.key").unlink()
+    again = subprocess.run(command, cwd=site, capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stderr
+    assert (site / "keys" / f"{GATEWAY}.key").exists()
+    assert (site / "keys" / f"{GATEWAY}.pem").read_bytes() != (keys / f"{GATEWAY}.pem").read_bytes()
+    for name in ("ca.pem", "ca.key"):
+        (site / "keys" / name).unlink()
+    refused = subprocess.run(command, cwd=site, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    assert "another authority of the same name" in " ".join(refused.stderr.split())

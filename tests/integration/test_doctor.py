@@ -71,3 +71,16 @@ def test_what_is_broken_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert "systemctl start mosquitto" in parts["broker"]
     assert "start the gateway" in parts["journal"]
     assert "the journal keeps every row" in parts["InfluxDB"]
+
+
+def test_a_database_that_is_missing_is_bad_and_stays_missing(influxd: Influxd, tmp_path: Path) -> None:
+    """Looking makes nothing; the advice says who makes it."""
+    (tmp_path / "gateway.toml").write_text(
+        f'[site]\nname = "clinic"\n[mqtt]\nurl = "mqtt://127.0.0.1:{free_port()}"\n[chairs]\nbay-1 = "cb-1"\n'
+        f'[journal]\npath = "journal.db"\n[influx]\nversion = 1\nurl = "{influxd.url}"\ndatabase = "unmade"\n'
+    )
+    code, parts = examined(tmp_path / "gateway.toml")
+    assert code == 1
+    assert parts["InfluxDB"].startswith("bad")
+    assert "the gateway makes it when it starts" in parts["InfluxDB"]
+    assert "unmade" not in {row["name"] for row in influxd.rows("SHOW DATABASES")}

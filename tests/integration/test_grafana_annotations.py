@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from grafana_double import GrafanaDouble
+from msgspec.structs import replace
 from servers import wait_until
 
 from gateway import grafana as grafana_module
+from gateway import protocols
 from gateway.clock import utc_ms
 from gateway.config import GrafanaConfig
+from gateway.core import rows
+from gateway.core.alarm import Alarm, Change
+from gateway.core.chair_state import AlarmChanged
 from gateway.core.outputs import Row
 from gateway.grafana import Annotator
 from gateway.journal import Journal
@@ -109,6 +114,26 @@ def test_an_alarm_is_a_region_from_raise_to_end(rig: Rig) -> None:
     (one,) = rig.grafana.tagged("id:a-1")
     assert {"chairside", "site:clinic", "chair:bay-1", "rule:spo2_low", "level:high"} <= set(one["tags"])
     assert one["text"] == "Oxygen saturation is low"
+
+
+def test_a_latched_alarm_ended_when_it_latched(rig: Rig) -> None:
+    """Its region and its one duration end there, also when somebody clears it ten minutes later."""
+    (rule,) = [rule for rule in protocols.load_all()["demo"].rules if rule.id == "spo2_low"]
+    active = Alarm(condition="active", level="high", id="a-1", raised_mono_ms=1_000, acknowledged_by="A. Nurse")
+    latched = replace(active, condition="latched")
+    changes = [
+        Change(rule=rule, what="raised", before=Alarm(), after=active, at_mono_ms=1_000),
+        Change(rule=rule, what="latched", before=active, after=latched, at_mono_ms=24_000),
+        Change(rule=rule, what="cleared", before=latched, after=Alarm(), at_mono_ms=640_000),
+    ]
+    for change in changes:
+        told = AlarmChanged(change=change, session="s-1")
+        row = rows.of_transition(rows.transition(told, "run", "clinic", "bay-1", "cb-1", change.at_mono_ms))
+        assert ("lasted_ms" in row.fields, "attended" in row.fields) == (change.what == "latched",) * 2
+        rig.number += 1
+        rig.journal.put([row])
+    rig.all_told()
+    assert rig.regions() == {"a-1": [(1_000, 24_000)]}
 
 
 def test_doses_sessions_and_readiness_are_marks(rig: Rig) -> None:

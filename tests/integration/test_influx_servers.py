@@ -209,3 +209,13 @@ def test_the_task_of_influxdb_2_names_both_buckets() -> None:
     assert 'from(bucket: "cl\\"inic")' in script
     assert 'to(bucket: "cl_minutes")' in script
     assert all(f'"{name}"' in script for name in ("spo2_pct", "pulse_bpm", "rank", "records"))
+
+
+def test_older_rows_come_into_the_copy_after_another_start(influxd: Influxd) -> None:
+    """The server answers at once and copies the whole history afterwards."""
+    writer = writer_for(influx1(influxd, "older"))
+    writer.set_up()
+    writer.write([f"vitals,chair=bay-1 spo2_pct=97,sqi_pct=90 {(1_700_000_040 + n) * 10**9}" for n in range(120)])
+    writer.set_up()
+    counted = 'SELECT sum("records") AS "all" FROM "minutes"."vitals"'
+    wait_until(lambda: [row["all"] for row in influxd.rows(counted, "older")] == [120], "the copy")

@@ -47,3 +47,10 @@ def test_who_is_ready_is_signed_off_and_leaves() -> None:
     met = wire.ReadinessView(state="CRITERIA_MET", criteria=[])
     signed = wire.ReadinessView(state="SIGNED_OFF", criteria=[])
     assert deeds(state(readiness=met), *[state(readiness=signed)] * 7)[:2] == ["SignOff", "Discharge"]
+
+
+def test_a_high_alarm_that_is_over_is_acknowledged_before_the_sign_off() -> None:
+    """The gateway takes no signature over one that nobody has seen."""
+    met = wire.ReadinessView(state="CRITERIA_MET", criteria=[])
+    over = wire.AlarmView(id="a-1", rule="spo2_low", level="high", condition="latched", since_s=1.0, reason="low")
+    assert deeds(state(readiness=met, alarms=[over]), state(readiness=met)) == ["Acknowledge", "SignOff"]

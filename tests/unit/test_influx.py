@@ -2,14 +2,17 @@
 
 import random
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from servers import wait_until
 
 from gateway import influx as influx_module
+from gateway import influx_writers
+from gateway.config import InfluxConfig
 from gateway.core.outputs import Row
 from gateway.influx import Sink
-from gateway.influx_writers import BadLines, Forbidden, Unavailable
+from gateway.influx_writers import BadLines, Forbidden, Unavailable, writer_for
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 
@@ -149,3 +152,41 @@ def test_stopping_does_not_wait_for_a_retry(rig, monkeypatch):
     wait_until(lambda: sink.health().state == "refused", "the refusal")
     sink.stop()
     assert not any(thread.name == "influx" for thread in threading.enumerate())
+
+
+@pytest.fixture
+def slow_copy():
+    """The address of a server that takes all that InfluxDB 1 takes, and is still busy with the copy of old rows."""
+    ended = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if "SELECT" in self.path and "CONTINUOUS" not in self.path:
+                ended.wait()
+                return
+            self.send_response(204 if self.path.startswith("/write") else 200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    ended.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_rows_are_written_though_the_copy_of_old_ones_never_ends(rig, slow_copy, monkeypatch):
+    """A large history holds up nothing: what is new is in the database, and the sink is well."""
+    journal, _, sink = rig
+    monkeypatch.setattr(influx_writers, "TIMEOUT_S", 0.5)
+    sink._writer = writer_for(InfluxConfig(version=1, url=slow_copy, database="clinic"))
+    journal.put([row(1)])
+    sink.start()
+    wait_until(lambda: marks(journal) == (1, {}), "the row")
+    wait_until(lambda: sink.health().state == "ok", "the good state")

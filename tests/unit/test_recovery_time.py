@@ -106,6 +106,32 @@ def test_a_gap_becomes_known_when_utc_is_trusted_again() -> None:
     assert after.session().off is None
 
 
+def test_a_dose_from_before_a_gap_of_unknown_length_is_refused_until_it_is_known() -> None:
+    """It would be moved with the others, though its time is right."""
+    before = Pi()
+    before.starts()
+    before.watched(8)
+    after = before.again(mono_ms=20_000, utc_ms=before.utc_ms, host_boot="second", trusted=False)
+    after.watched(30)
+    given = wire.Dose(what="first", minutes_ago=1)
+    assert "for a time that is not known yet" in after.does(given).reason
+    after.utc_ms, after.trusted = before.utc_ms + 90_000, True
+    after.passes(1)
+    assert after.does(given).ok
+    assert after.session().first_dose_mono_ms == after.now_ms - 60_000
+
+
+def test_a_pressure_from_a_gap_of_unknown_length_is_none_of_this_stay() -> None:
+    """Nobody can say whether it was taken before the dose: it is no baseline, and shows nothing to be as it was."""
+    before = dosed()
+    after = before.again(mono_ms=20_000, utc_ms=before.utc_ms, host_boot="second", trusted=False)
+    after.watched(1)
+    after.cuff(age_ms=1_500, late=True)
+    assert (after.session().pressures, after.chair().cuff) == ((), None)
+    after.cuff()
+    assert len(after.session().pressures) == 1
+
+
 def test_a_gap_that_began_without_a_trusted_utc_stays_unknown() -> None:
     """Nobody knows when it began, whatever is trusted now."""
     before = Pi(trusted=False)

@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from core_helpers import BOARD, CHAIR, DEMO, Story, protocol, published, rows, transitions
+from msgspec.structs import replace
 
 from gateway import service, wire
 from gateway.config import Config, JournalConfig, MqttConfig, ProtocolsConfig, SiteConfig
 from gateway.core.alarms import Alarm
 from gateway.core.outputs import Snapshot
-from gateway.core.protocol import content_hash
+from gateway.core.protocol import Tier, content_hash
 from gateway.core.recovery import snapshot
 from gateway.core.refit import without_protocol
 from gateway.journal import Journal
@@ -57,6 +58,43 @@ def test_a_session_goes_on_under_a_changed_protocol_and_says_so_once() -> None:
     assert after.session().phase == "dosing"
     assert after.alarm("dia_high").acknowledged_by == "A. Nurse"
     assert not rows(after.passes(5), "session")
+
+
+def test_what_was_held_and_signed_by_other_numbers_counts_no_more() -> None:
+    """Nobody has signed these; the record says so."""
+    before = Story()
+    before.becomes_ready()
+    assert before.does(wire.SignOff()).ok
+    after = came_back(before, protocol(live_s=4))
+    outputs = after.passes(0.1)
+    assert (after.session().readiness, after.session().signed_off_by, after.session().held) == ("NOT_READY", "", {})
+    details = [str(row.fields.get("detail", "")) for row in rows(outputs, "readiness")]
+    assert "revoked: the protocol changed" in details
+
+
+def test_an_alarm_that_is_present_goes_on_by_the_limits_of_today() -> None:
+    """A value that is grave now is told as grave, though the next one does not come."""
+    before = Story()
+    before.starts()
+    before.cuff(125, 104)
+    before.does(wire.Acknowledge())
+    assert before.alarm("dia_high").level == "low"
+    graver = Tier(level="high", reaches=104)
+    rules = (replace(one, tiers=(*one.tiers[:-1], graver)) if one.id == "dia_high" else one for one in DEMO.rules)
+    after = came_back(before, protocol(*rules))
+    assert transitions(after.passes(0.1)) == ["level"]
+    assert (after.alarm("dia_high").level, after.alarm("dia_high").sounding) == ("high", True)
+
+
+def test_a_pressure_is_judged_by_a_rule_that_is_new() -> None:
+    """The next one may be a quarter of an hour away."""
+    before = Story()
+    before.starts()
+    before.cuff(125, 104)
+    rules = (replace(one, id="dia_too_high") if one.id == "dia_high" else one for one in DEMO.rules)
+    after = came_back(before, protocol(*rules))
+    assert transitions(after.passes(0.1)) == ["cleared", "raised"]
+    assert after.alarm("dia_too_high").present
 
 
 def test_an_unchanged_protocol_is_not_marked() -> None:

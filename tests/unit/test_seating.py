@@ -5,6 +5,8 @@ import pytest
 from core_helpers import BOARD, CHAIR, SITE, Story, only, published, record_ids, rows
 
 from gateway import wire
+from gateway.core import boards
+from gateway.core.boards import Boards, Former
 from gateway.core.outputs import Publish, Snapshot
 
 OTHER, OTHER_BOARD, SPARE = "bay-2", "cb-000002", "cb-000009"
@@ -221,3 +223,44 @@ def test_a_board_comes_back_to_its_chair() -> None:
     story.watched(2, BOARD)
     assert (story.state().device, story.state().online) == (BOARD, True)
     assert story.crashed().state().device == BOARD
+
+
+# ---- what hangs on the seat and the board ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", [wire.Move(to=OTHER), wire.Swap(device=SPARE)], ids=["move", "swap"])
+def test_an_empty_seat_does_not_go_along(action: wire.Action) -> None:
+    """Another seat is another one, and may have no sensor that could end it; why it ended is told."""
+    story = ward()
+    story.watched(20, seat="empty")
+    assert story.alarm("seat_left").present
+    assert story.does(action).ok
+    ended = [c for c in published(wire.AlarmTransition, story.outputs) if c.rule == "seat_left"][-1]
+    assert (ended.what, ended.chair) == ("cleared", CHAIR)
+    assert "seat_left" not in {**story.chair().alarms, **story.chair(OTHER).alarms}
+
+
+def test_where_a_board_was_is_known_at_another_chair_too() -> None:
+    """What it still holds is of the patient before."""
+    at_first = Former(chair=CHAIR, session="s-1", since_mono_ms=0, until_mono_ms=10)
+    at_other = Former(chair=OTHER, session="s-2", since_mono_ms=0, until_mono_ms=20)
+    configured = {CHAIR: BOARD, OTHER: OTHER_BOARD}
+    kept = boards.swap(Boards(), configured, BOARD, SPARE, at_first)
+    kept = boards.swap(kept, configured, OTHER_BOARD, BOARD, at_other)
+    assert kept.former == {BOARD: at_first, OTHER_BOARD: at_other}
+
+
+def test_what_a_board_still_holds_is_never_the_next_patients() -> None:
+    """Though it stands at another chair now; it breaks no hold there and is listed nowhere."""
+    story = ward()
+    first = story.session().id
+    story.does(wire.Swap(device=SPARE))
+    story.starts(chair=OTHER)
+    story.passes(2)
+    assert story.does(wire.Swap(device=BOARD), chair=OTHER).ok
+    story.passes(1)
+    late = story.vitals(BOARD, age_ms=4_000, spo2_pct=70.0)
+    now = story.vitals(BOARD)
+    told = [(row.chair, row.fields["session"]) for row in rows([*late, *now], "vitals")]
+    assert told == [(CHAIR, first), (OTHER, story.session(OTHER).id)]
+    assert story.state(OTHER).during_outage == []

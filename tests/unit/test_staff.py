@@ -5,6 +5,7 @@ from core_helpers import CHAIR, DEMO, SEEN_WELL, SITE, Story, only, protocol, pu
 from msgspec.structs import replace
 
 from gateway import wire
+from gateway.core import cuff_plan, session_views
 
 ACTIONS: list[wire.Action] = [
     wire.Start(protocol="demo", alias="red"),
@@ -223,6 +224,20 @@ def test_a_call_ends_by_acknowledgement_alone() -> None:
     assert not story.alarm("nurse_call").shown
 
 
+def test_a_refused_action_is_on_no_line_that_time_made() -> None:
+    """A replay would do it. One that was done is on the line of who did it, behind what time made in the same step."""
+    story = Story()
+    story.starts()
+    story.watched(2)
+    for action, names in ((wire.SignOff(), []), (wire.Baseline(sys_mmhg=118.0, dia_mmhg=76.0), ["A. Nurse"])):
+        story = story.crashed()
+        story.skips(60)
+        ok = story.does(action).ok
+        lines = [row for row in rows(story.outputs) if row.audit]
+        assert any("who" not in row.fields for row in lines), "time must have made one"
+        assert (ok, [row.fields.get("who") for row in lines if "do" in row.fields]) == (bool(names), names)
+
+
 # ---- sign off, discharge, end ---------------------------------------------------------------------------------
 
 
@@ -378,6 +393,34 @@ def test_notes_do_not_burst_a_state() -> None:
     assert len(wire.encode(state)) < wire.STATE_BYTES_MAX
 
 
+def test_a_wrong_dose_is_on_the_screen_however_much_was_seen_since() -> None:
+    """Doses and baselines in force stay where they can be corrected; of all others the newest."""
+    story = Story()
+    story.starts(id="start-0001")
+    story.does(wire.Dose(what="first"), id="dose-0001")
+    story.does(wire.Dose(what="end"), id="dose-0002")
+    for number in range(40):
+        story.passes(1, tick_ms=1_000)
+        story.does(wire.Observe(moaas=5), id=f"observe-{number}")
+    story.does(wire.Correct(entry="dose-0002"))
+    shown = [view.id for view in story.state().entries]
+    assert len(shown) == session_views.ENTRIES_SHOWN_MAX
+    assert [shown[0], *shown[-2:]] == ["observe-39", "dose-0001", "start-0001"]
+    assert "dose-0002" not in shown
+
+
+def test_a_rise_ends_with_its_baseline() -> None:
+    """Nothing would ever judge it again; whoever heard it finds out why it ended."""
+    story = Story()
+    story.starts(id="typed-wrong")
+    story.cuff(180, 85)
+    assert story.alarm("sys_rise").present
+    story.does(wire.Correct(entry="typed-wrong"))
+    assert story.alarm("sys_rise").condition == "normal"
+    ended = [c.reason for c in published(wire.AlarmTransition, story.outputs) if c.rule == "sys_rise"]
+    assert ended[-1] == "the baseline was taken away"
+
+
 def test_a_rise_over_a_baseline_that_was_typed_wrong_is_an_alarm_at_once() -> None:
     """The next pressure may be a quarter of an hour away."""
     story = Story()
@@ -433,6 +476,19 @@ def test_nobody_signs_while_an_alarm_is_present() -> None:
     assert not story.does(wire.Discharge()).ok
 
 
+def test_nobody_signs_over_a_high_alarm_that_nobody_has_seen() -> None:
+    """Nor leaves: it is over, and still the patient had it."""
+    others = tuple(one for one in DEMO.criteria if one.id != "no_recent_alarm")
+    story = Story(protocol=protocol(criteria=others))
+    story.becomes_ready()
+    story.watched(2, spo2_pct=84.0)
+    story.watched(30)
+    assert (story.alarm("spo2_low").condition, story.session().readiness) == ("latched", "CRITERIA_MET")
+    assert "acknowledge it first" in story.does(wire.SignOff()).reason
+    story.does(wire.Acknowledge())
+    assert story.does(wire.SignOff()).ok
+
+
 # ---- away, and the cuff ---------------------------------------------------------------------------------------
 
 
@@ -463,6 +519,23 @@ def test_a_patient_who_is_back_is_measured_as_it_was_due() -> None:
     story.watched(100)
     assert story.does(wire.Back()).ok
     assert story.state().cuff_next_s == 0
+
+
+def test_coming_back_does_not_begin_the_putting_off_anew() -> None:
+    """Whoever goes and comes again and again is told to be measured as soon as one who stays away."""
+    story = Story()
+    story.starts()
+    story.cuff()
+    for _ in range(round(DEMO.cuff.before_s + cuff_plan.PUT_OFF_MAX_MS / 1000) // 60 + 4):
+        story.does(wire.Away(minutes=15))
+        story.passes(59, tick_ms=1_000)
+        assert story.does(wire.Back()).ok
+        story.vitals()
+        story.passes(1, tick_ms=1_000)
+    assert story.alarm("cuff_overdue").present
+    assert story.does(wire.Defer(minutes=15)).reason == "it was put off as long as it may be"
+    story.cuff()
+    assert not story.alarm("cuff_overdue").present
 
 
 def test_a_measurement_is_put_off_so_long_in_all() -> None:

@@ -21,6 +21,14 @@ export function gravest(state) {
     return RANK[own] > RANK[state.level] ? own : state.level;
 }
 
+/** What acknowledges these and no more: not one that came meanwhile, nor one that rose above what was shown. */
+export const acknowledging = (alarms, outage = false) => ({
+    kind: "acknowledge",
+    alarms: alarms.map((alarm) => alarm.id),
+    outage,
+    ...(alarms.length ? { upto: ["high", "medium", "low"].find((level) => alarms.some((one) => one.level === level)) } : {}),
+});
+
 export const unacknowledged = (alarms) => alarms.filter((alarm) => alarm.acknowledged_by === undefined);
 
 /** Those to acknowledge here: one that an alarm of the whole site stands for is acknowledged with that one. */

@@ -2,7 +2,7 @@
 // Not modal, and without alert() or confirm(): those would stop the page's clock.
 
 import { age, current } from "./ages.js";
-import { alarmNote, left, named, ranked, signalled, unacknowledged, urgent } from "./alarms.js";
+import { acknowledging, alarmNote, left, named, ranked, signalled, unacknowledged, urgent } from "./alarms.js";
 import { act, notice } from "./deeds.js";
 import { button, make, mark, put, show } from "./dom.js";
 import { Entries } from "./entries.js";
@@ -25,12 +25,8 @@ export class Panel {
         this.resized = resized;
         const p = this.#parts;
         const part = (name, tag = "div") => (p[name] = make(tag, name));
-        p.ack = button("", "Acknowledge all", () =>
-            this.#send({
-                kind: "acknowledge",
-                alarms: unacknowledged(this.#state.alarms).map((alarm) => alarm.id),
-                outage: this.#state.during_outage.length > 0,
-            }, p.ack));
+        p.ack = button("", "Acknowledge all", () => this.#send(
+            acknowledging(unacknowledged(this.#state.alarms), this.#state.during_outage.length > 0), p.ack));
         p.pause = button("", "Pause sound", () => this.#send({ kind: "pause_audio" }, p.pause));
         p.off = sure("Switch the sound off", (pressed) => this.#send({ kind: "audio_off", on: true }, pressed));
         p.on = button("", "Switch the sound on", () => this.#send({ kind: "audio_off", on: false }, p.on));
@@ -97,7 +93,7 @@ export class Panel {
         if (!alarms.length) rows(p.alarms, ["No alarm."], (words) => ["none", words, ""]);
         rows(p.suppressions, suppressions, (one) => ["none", `No sound: ${one.reason}`, left(one.left_s, sinceMs)]);
         put(p.outage, outage.length ? `During the outage: ${outage.join(" · ")}` : "");
-        show(p.ack, alarms.length > 0 || outage.length > 0);
+        show(p.ack, unacknowledged(alarms).length > 0 || outage.length > 0);
         show(p.pause, alarms.length > 0);
         show(p.off, alarms.length > 0 && !state.audio_off);
         show(p.on, state.audio_off === true);

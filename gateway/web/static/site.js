@@ -1,7 +1,7 @@
 // Alarms of the whole site, over all tiles: one cause for many chairs, and what the gateway itself suffers from.
 
 import { age } from "./ages.js";
-import { alarmNote, calls, highest, ranked, signalled, unacknowledged } from "./alarms.js";
+import { acknowledging, alarmNote, calls, highest, ranked, signalled, unacknowledged } from "./alarms.js";
 import { act } from "./deeds.js";
 import { button, make, mark, put, show } from "./dom.js";
 import { MARKS } from "./words.js";
@@ -13,8 +13,11 @@ export class SiteAlarms {
 
     constructor(element) {
         this.element = element;
-        const ack = button("acknowledgeAll", "Acknowledge", () =>
-            act(SITE, { kind: "acknowledge", alarms: unacknowledged(this.#alarms).map((alarm) => alarm.id) }, ack));
+        const ack = button("acknowledgeAll", "Acknowledge", () => {
+            // An empty list would mean all there is by the time it arrives.
+            const shown = unacknowledged(this.#alarms);
+            if (shown.length) act(SITE, acknowledging(shown), ack);
+        });
         const pause = button("pauseAll", "Pause sound", () => act(SITE, { kind: "pause_audio" }, pause));
         this.list = make("ul", "");
         this.answers = make("div", "row", pause, ack);

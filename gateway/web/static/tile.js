@@ -1,7 +1,7 @@
 // One chair on the wall. Built once, then only texts and marks change, so that nothing jumps under a finger.
 
 import { STALE_MS, age, current, freshness } from "./ages.js";
-import { alarmNote, answerable, calls, gravest, left, named, ranked, signalled, urgent } from "./alarms.js";
+import { acknowledging, alarmNote, answerable, calls, gravest, left, named, ranked, signalled, urgent } from "./alarms.js";
 import { act } from "./deeds.js";
 import { button, make, mark, put, show } from "./dom.js";
 import { MARKS, ago, clock, cuffPhase, phase, quality, whole } from "./words.js";
@@ -175,7 +175,7 @@ export class Tile {
 
     #acknowledge() {
         // Only what this screen shows: an alarm that came meanwhile is not acknowledged unseen.
-        const alarms = answerable(this.#state.alarms).map((alarm) => alarm.id);
-        act(this.#state, { kind: "acknowledge", alarms }, this.#parts.ack);
+        const alarms = answerable(this.#state.alarms);
+        if (alarms.length) act(this.#state, acknowledging(alarms), this.#parts.ack);
     }
 }

@@ -126,5 +126,5 @@ class LiveChair(Bay):
             self.notes.alarm(wire.decode(payload, wire.AlarmTransition))
         elif leaf == "done":
             self.notes.done(wire.decode(payload, wire.Done))
-        else:
+        elif leaf in wire.BOARD_TOPICS:
             self.notes.told(wire.decode(payload, wire.BOARD_TOPICS[leaf]))

@@ -26,7 +26,7 @@ from grafana.queries import CHAIR, EACH_INTERVAL, SESSION, SITE, SOURCE, of, ove
 from grafana.queries import table as rows
 
 STAY = f"{SITE} AND {SESSION}"
-SESSIONS = f'SELECT DISTINCT("session") FROM (SELECT "session" FROM "session" WHERE {CHAIR} AND $timeFilter)'
+SESSIONS = f'SELECT DISTINCT("session") FROM (SELECT "session" FROM "session" WHERE {CHAIR} AND "session" != \'\' AND $timeFilter)'
 
 
 def build(protocol: Protocol) -> dashboard.Dashboard:

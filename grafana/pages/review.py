@@ -26,7 +26,10 @@ from grafana.queries import CHAIR, EACH_INTERVAL, SESSION, SITE, SOURCE, of, ove
 from grafana.queries import table as rows
 
 STAY = f"{SITE} AND {SESSION}"
-SESSIONS = f'SELECT DISTINCT("session") FROM (SELECT "session" FROM "session" WHERE {CHAIR} AND "session" != \'\' AND $timeFilter)'
+NAMED = "\"session\" != ''"
+SESSIONS = (
+    f'SELECT DISTINCT("session") FROM (SELECT "session" FROM "session" WHERE {CHAIR} AND {NAMED} AND $timeFilter)'
+)
 
 
 def build(protocol: Protocol) -> dashboard.Dashboard:

@@ -89,10 +89,9 @@ def moments(recording: Recording, protocol: Protocol) -> Iterator[Moment]:
             if decisions or tick_ms % 1000 == 0:
                 yield Moment(tick_ms, state, decisions, Tick())
         if isinstance(happening, Restarted):
-            state = _restarted(state, happening, at_ms)
+            state, decisions = chair.step(protocols, _restarted(state, happening, at_ms), Tick(), at_ms)
             tick_ms = at_ms // TICK_MS * TICK_MS
-            continue
-        if isinstance(happening, Reseated):
+        elif isinstance(happening, Reseated):
             state, decisions = _reseated(protocols[protocol.id], state, happening, at_ms)
         elif isinstance(happening, Ended):
             state, decisions = chair.step(protocols, state, Tick(), at_ms)

@@ -92,6 +92,10 @@ class Story:
         self.outputs: list[Output] = []
         self._actions = 0
 
+    def comes_up(self) -> list[Output]:
+        """What the gateway's loop does first: all that is retained, and a tick."""
+        return [*self._told(self.engine.connected(self.now_ms, self.utc_ms)), *self.tick()]
+
     # ---- time ---------------------------------------------------------------------------------------------
 
     def passes(self, seconds: float, tick_ms: int = 100) -> list[Output]:

@@ -17,7 +17,7 @@ from gateway.replay import times
 
 def story_of() -> Story:
     story = Story(protocol=demo())
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     story.starts()
     story.watched(5)
     return story
@@ -95,7 +95,7 @@ def test_an_alarm_that_a_session_ended_says_so(tmp_path: Path) -> None:
 def test_an_alarm_without_a_session_is_told_too(tmp_path: Path) -> None:
     """A board's fault in an empty chair."""
     story = Story(protocol=demo())
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     story.status(faults=["cuff_leak"])
     story.passes(8)
     path = journal_of(tmp_path / "j.sqlite", story)
@@ -126,7 +126,7 @@ def test_a_clinics_own_value_is_named_with_its_place(tmp_path: Path) -> None:
 def test_numbers_that_would_not_raise_it_today_are_no_reason_to_tell_nothing(tmp_path: Path) -> None:
     """What was recorded is told all the same, and that the replay does not agree."""
     story = Story(protocol=replace(demo(), rules=tuple(_narrow(rule) for rule in demo().rules)))
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     story.starts()
     story.watched(30, spo2_pct=94.0)
     path = journal_of(tmp_path / "j.sqlite", story)
@@ -223,7 +223,7 @@ def test_what_kept_an_alarm_silent_is_told(tmp_path: Path) -> None:
 def test_a_rule_that_was_not_judged_says_when_it_would_be(tmp_path: Path) -> None:
     """Without a session, or in another phase."""
     story = Story(protocol=demo())
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     story.watched(5, spo2_pct=80.0)
     path = journal_of(tmp_path / "j.sqlite", story)
     assert why(path, story, "spo2_low")["words"] == "not judged without a session"
@@ -235,7 +235,7 @@ def test_a_moment_when_the_gateway_was_away_is_not_explained_by_what_was_before(
     before = story_of()
     before.watched(3)
     after = before.crashed(away_s=30)
-    after.outputs += after.engine.connected(after.now_ms, after.utc_ms)
+    after.comes_up()
     after.watched(12)
     path = journal_of(tmp_path / "j.sqlite", before, after)
     at = times.iso(before.utc_ms + 15_000)

@@ -20,7 +20,7 @@ from gateway.replay.source import Part
 def connected() -> Story:
     """A gateway whose first words are in the journal, as after every start."""
     story = Story(protocol=demo())
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     return story
 
 
@@ -138,7 +138,7 @@ def test_a_gateway_that_was_away_judged_nothing_meanwhile(tmp_path: Path, comput
     before.passes(2.1)
     # The computer that was off knows neither for how long nor what its clock shows.
     after = before.crashed(away_s=40, mono_ms=20_000 if computer_off else None, away_utc_s=40)
-    after.outputs += after.engine.connected(after.now_ms, after.utc_ms)
+    after.comes_up()
     after.passes(1)
     if computer_off:
         after.board.rebooted(after.now_ms, "00000000000000b2")
@@ -154,7 +154,7 @@ def test_a_gateway_that_was_away_judged_nothing_meanwhile(tmp_path: Path, comput
 def test_a_patient_who_goes_to_another_chair_is_followed(tmp_path: Path) -> None:
     """The session's replay goes along: no silence of the chair that was left, and what stood goes on."""
     story = Story(chairs={CHAIR: BOARD, "bay-2": "cb-000002"}, protocol=demo())
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     story.starts()
     story.watched(5)
     story.watched(3, spo2_pct=84.0)
@@ -177,7 +177,7 @@ def test_a_patient_who_goes_to_another_chair_is_followed(tmp_path: Path) -> None
 def test_another_board_for_a_chair_is_replayed(tmp_path: Path) -> None:
     """What only the board before could say ends with it."""
     story = Story(spares=("cb-000009",), protocol=demo())
-    story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+    story.comes_up()
     story.status(calibration=wire.Calibration(state="uncalibrated"))
     story.starts()
     story.watched(5, spo2_pct=84.0)

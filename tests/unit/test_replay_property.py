@@ -68,7 +68,7 @@ class Stay:
     def _begin(self, story: Story) -> None:
         story.run = story.engine.run = f"run-{len(self.runs)}"
         self.runs.append(story)
-        story.outputs += story.engine.connected(story.now_ms, story.utc_ms)
+        story.comes_up()
 
     def step(self, what: str, *how: Any) -> None:
         story = self.now

@@ -64,7 +64,7 @@ class VirtualGateway:
     @property
     def duplicates(self) -> int:
         """Records that this run of the gateway had heard before."""
-        return self.engine.duplicates if self.engine is not None else 0
+        return self.engine.intake.duplicates if self.engine is not None else 0
 
     def start(self) -> None:
         """Start the process: it comes back with what the journal has, and connects."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BETWEEN_MESSAGES = ("engine", "telling", "restoring", "site_alarms")
+BETWEEN_MESSAGES = ("engine", "floor", "intake", "reseating", "telling", "restoring", "site_alarms")
 PURE = [
     *sorted((ROOT / "gateway" / "core").rglob("*.py")),
     *(ROOT / "gateway" / f"{name}.py" for name in BETWEEN_MESSAGES),

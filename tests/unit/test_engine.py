@@ -24,6 +24,7 @@ from core_helpers import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from gateway import wire
 from gateway.core.outputs import Output, Publish, RecordId, Row, Snapshot
@@ -138,12 +139,12 @@ def test_a_bad_message_is_counted_and_changes_nothing_else(what: str) -> None:
     story.starts()
     story.watched(3)
     engine = story.engine
-    before = deepcopy((engine.chairs, engine.devices, engine.tell.due, engine.duplicates))
+    before = deepcopy((engine.chairs, engine.devices, engine.tell.due, engine.intake.duplicates))
     topic, payload, kind = BAD[what]
     outputs = story.raw(topic, payload)
     assert refusals(outputs) == [kind]
     assert len(outputs) == 1
-    assert (engine.chairs, engine.devices, engine.tell.due, engine.duplicates) == before
+    assert (engine.chairs, engine.devices, engine.tell.due, engine.intake.duplicates) == before
     assert engine.refused == {kind: 1}
     story.passes(1)
     assert only(wire.State, story.vitals(spo2_pct=84.0)).level == "high"
@@ -171,7 +172,7 @@ payloads = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["vitals", "cuff", "event", "status", "reply"]), payloads), max_size=8))
 def test_no_payload_breaks_the_engine(messages: list[tuple[str, bytes]]) -> None:
     """Whatever bytes come, each is handled or refused, and time goes on."""
@@ -196,7 +197,7 @@ def test_a_repeat_is_counted_and_judged_once() -> None:
     record = story.board.record(wire.Cuff, story.now_ms, quality="failed", trigger="schedule", reason="motion")
     story.send(record)
     story.send(record)
-    assert story.engine.duplicates == 1
+    assert story.engine.intake.duplicates == 1
     assert not story.alarm("cuff_failed").shown
     assert published(wire.Heartbeat, story.passes(1))[-1].duplicates == 1
 
@@ -218,7 +219,7 @@ def test_a_reboot_begins_anew() -> None:
     story.watched(3)
     story.board.rebooted(story.now_ms, OTHER_BOOT)
     story.watched(1)
-    assert story.engine.duplicates == 0
+    assert story.engine.intake.duplicates == 0
     state = story.state()
     assert state.vitals.boot == OTHER_BOOT  # type: ignore[union-attr]
     assert state.vitals.freshness == "live"  # type: ignore[union-attr]
@@ -275,7 +276,7 @@ def test_a_command_is_good_for_five_seconds_of_the_boards_own_clock() -> None:
     assert (cmd.kind, cmd.boot, cmd.session) == ("measure", BOOT, story.session().id)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=20), st.sampled_from([-50, 0, 50]))
 def test_no_command_is_good_for_longer(delays_ms: list[int], ppm: int) -> None:
     """For any delays, and a board clock that drifts by 50 ppm, up to the milliseconds of that drift."""
@@ -599,14 +600,14 @@ def test_silence_is_told_by_ticks_alone() -> None:
 def test_an_error_in_one_chair_leaves_the_others_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chair falls silent, so that its board and its tile say so; the others go on, and it is counted."""
     story = Story(chairs={CHAIR: BOARD, "bay-2": "cb-000002"})
-    judged = story.engine._step
+    judged = story.engine.floor.step
 
     def fails(name: str, *rest: object) -> list[Output]:
         if name == CHAIR:
             raise ZeroDivisionError
         return judged(name, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(story.engine, "_step", fails)
+    monkeypatch.setattr(story.engine.floor, "step", fails)
     outputs = story.passes(3)
     assert {state.chair for state in published(wire.State, outputs)} == {"bay-2"}
     assert story.engine.refused["internal"] == 30
@@ -616,8 +617,8 @@ def test_a_record_that_was_not_judged_is_taken_again(monkeypatch: pytest.MonkeyP
     """An error in judging it must not make its resend a duplicate that is only acknowledged."""
     story = Story()
     with monkeypatch.context() as patched:
-        patched.setattr(story.engine, "_step", lambda *_: 1 / 0)
+        patched.setattr(story.engine.floor, "step", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             story.vitals(seq=7)
     assert published(wire.State, story.vitals(seq=7))
-    assert story.engine.duplicates == 0
+    assert story.engine.intake.duplicates == 0

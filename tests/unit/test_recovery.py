@@ -19,6 +19,7 @@ from core_helpers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from properties import examples
 
 from gateway import wire
 from gateway.core import recovery
@@ -110,7 +111,7 @@ def test_what_is_durable_is_not_judged_again() -> None:
     before.send(record)
     after = before.crashed()
     after.send(replace(record, late=True))
-    assert after.engine.duplicates == 1
+    assert after.engine.intake.duplicates == 1
     assert after.chair().cuff_failures == 1
     assert not after.alarm("cuff_failed").shown
 
@@ -358,7 +359,7 @@ def test_a_broken_snapshot_starts_empty_and_is_counted(body: bytes) -> None:
     assert story.state().online
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 20_000), st.binary(min_size=1, max_size=4))
 def test_no_damage_to_a_snapshot_stops_the_gateway(at: int, damage: bytes) -> None:
     """It is read as it is or left out; either way time goes on."""

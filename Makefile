@@ -31,16 +31,17 @@ check: .venv/.develops  ## Style, types, generated files, firmware for the ESP32
 	$(BIN)/python scripts/check_firmware.py
 	$(BIN)/chairside bench pins --check
 	$(BIN)/python -m gateway.asyncapi --check
+	$(BIN)/python -m gateway.influx_schema --check
 	$(BIN)/python -m gateway.protocol_reference --check
 	$(BIN)/python -m grafana.build --check
 	$(BIN)/python -m simulators.clinic.schema --check
 	$(BIN)/python -m hardware.reference --check
 
 test: .venv/.develops servers  ## Tests of seconds, with real servers
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not long" $(ARGS)
 
 test-long: .venv/.develops servers  ## Tests of minutes: outages, whole demos
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -n auto -m long $(ARGS)
 
 format: .venv/.develops  ## Lay out the code and mend what can be mended
 	$(BIN)/ruff check --fix-only

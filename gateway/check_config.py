@@ -137,6 +137,7 @@ def _protocol(console: Console, protocol: Protocol, before: Protocol) -> None:
     _people(console, protocol, before)
     times = (f"{name} {getattr(protocol, name):g} s" for name in ("live_s", "lost_s", "audio_pause_s"))
     console.print(f"Vitals and sound: {', '.join(times)}")
+    console.print(f"Scores on a screen: of answers not older than {words.span(protocol.observed_age_max_s)}")
 
 
 def _rules(protocol: Protocol, before: Protocol) -> Table:

@@ -1,6 +1,7 @@
 """The gateway's configuration: one TOML file, and settings from the environment.
 
-`CHAIRSIDE_MQTT_URL` replaces the broker's address, `CHAIRSIDE_INFLUX_TOKEN` and `CHAIRSIDE_GRAFANA_TOKEN` give tokens.
+`CHAIRSIDE_MQTT_URL` replaces the broker's address, `CHAIRSIDE_INFLUX_TOKEN` and `CHAIRSIDE_GRAFANA_TOKEN` give tokens,
+or with `_FILE` after them the files that hold these.
 """
 
 import os
@@ -34,6 +35,7 @@ PATHS = (
     ("mqtt", "ca"),
     ("mqtt", "certificate"),
     ("mqtt", "key"),
+    ("influx", "ca"),
     ("web", "mqtt_certificate"),
     ("web", "mqtt_key"),
 )
@@ -91,10 +93,12 @@ class JournalConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 class InfluxConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Version 1 needs `database`, and `user` and `password` if the server asks for them; version 2 (and 3) needs
-    `org`, `bucket` and a token."""
+    `org`, `bucket` and a token. `ca` is the authority that has signed the server's certificate; without it those that
+    the system trusts are asked."""
 
     version: Literal[1, 2]
     url: str
+    ca: str = ""
     database: str = ""
     user: str = ""
     password: str = ""
@@ -156,8 +160,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     if url := environment.get("CHAIRSIDE_MQTT_URL"):
         _table(raw, "mqtt")["url"] = url
     for name in ("influx", "grafana"):
-        token = environment.get(f"CHAIRSIDE_{name.upper()}_TOKEN")
-        if token and name in raw:
+        if name in raw and (token := _token(f"CHAIRSIDE_{name.upper()}_TOKEN", environment)):
             _table(raw, name).setdefault("token", token)
     for name, key in PATHS:
         table = raw.get(name)
@@ -167,6 +170,18 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     if wrong:
         raise ConfigError(document.fault(_without_secrets(misfit)) for misfit in wrong)
     return msgspec.convert(raw, Config)
+
+
+def _token(name: str, environment: Mapping[str, str]) -> str:
+    """From the variable, or from the file that the variable with `_FILE` names. Raises ConfigError."""
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        return environment.get(name, "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no text"
+        raise ConfigError([Fault(f"{name}_FILE", 0, "", f"{path} ({why})", "a file that holds the token")]) from None
 
 
 def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway import wire
 from gateway.broker.client import secure
 from gateway.clock import utc_ms, utc_trusted
-from gateway.config import Config
-from gateway.influx_writers import BadLines, Forbidden, Missing, Unavailable, writer_for
+from gateway.config import Config, InfluxConfig
+from gateway.influx_answers import Forbidden, Missing, Unavailable, Untrusted
+from gateway.influx_writers import writer_for
 from gateway.journal_reader import JournalReader
 
 BROKER_S = 5.0
@@ -41,16 +42,17 @@ class Finding(Struct, frozen=True):
 
 def examine(config: Config) -> Iterator[Finding]:
     """Each part as soon as it is known. Nothing is changed anywhere."""
-    yield from _broker(config)
+    yield from broker(config)
     yield from _journal(Path(config.journal.path), config.journal.bytes_max)
     yield _clock()
     if config.influx is not None:
-        yield _influx(config)
+        yield examine_influx(config.influx)
     if config.grafana is not None:
         yield _grafana(config.grafana.url, config.grafana.token)
 
 
-def _broker(config: Config) -> Iterator[Finding]:
+def broker(config: Config) -> Iterator[Finding]:
+    """The broker, and what the gateway says of itself over it."""
     mqtt, where = config.mqtt, f"{config.mqtt.host}:{config.mqtt.port}"
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.connect_timeout = BROKER_S
@@ -148,22 +150,22 @@ def _clock() -> Finding:
     return Finding("clock", "look", "no time service has set it since the computer started", todo)
 
 
-def _influx(config: Config) -> Finding:
-    """Login, database and rights at once."""
-    assert config.influx is not None
-    where = config.influx.url.rsplit("@", 1)[-1]
+def examine_influx(config: InfluxConfig) -> Finding:
+    """Certificate, login, database and rights at once."""
+    where = config.url.rsplit("@", 1)[-1]
     try:
-        writer_for(config.influx).probe()
+        writer_for(config).probe()
     except Unavailable as error:
         return Finding("InfluxDB", "bad", f"{where}: {error}", "start it; meanwhile the journal keeps every row")
     except Missing as error:
         todo = "the gateway makes it when it starts, if its login may; or mend url, org, and database or bucket"
         return Finding("InfluxDB", "bad", f"{where}: {error}", todo)
+    except Untrusted as error:
+        todo = "mend [influx] ca, which is the authority of its certificate, or give it a certificate of its name"
+        return Finding("InfluxDB", "bad", f"{where} is not trusted: {error}", todo)
     except Forbidden as error:
-        return Finding("InfluxDB", "bad", f"{where} refuses us: {error}", "mend user, password, token, org and bucket")
-    except BadLines:
-        # It has read the body, so it let us in.
-        pass
+        todo = "mend user, password, token, org and bucket, and http or https in url"
+        return Finding("InfluxDB", "bad", f"{where} refuses us: {error}", todo)
     return Finding("InfluxDB", "good", f"{where} takes our rows")
 
 

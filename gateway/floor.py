@@ -157,8 +157,8 @@ class Floor:
 
     def formerly(self, board: str, at_ms: int | None) -> tuple[str, str] | None:
         """The chair and the session of which a board spoke that stood elsewhere then; None: of its place of today."""
-        former = self.boards.former.get(board)
-        if former is None or at_ms is None or at_ms >= former.until_mono_ms:
+        former = boards.formerly(self.boards, board, at_ms) if at_ms is not None else None
+        if former is None or at_ms is None:
             return None
         return former.chair, former.session if at_ms >= former.since_mono_ms else self.session_at(former.chair, at_ms)
 

@@ -1,4 +1,5 @@
-"""From the journal to Grafana: alarms as regions, readiness, doses and sessions as marks, live vitals as a stream.
+"""From the journal to Grafana: alarms and phases as regions, readiness, doses and sessions as marks, live vitals as a
+stream.
 
 A thread of its own; Grafana may be away for a day, and nothing is missing when it is back. Annotations have no key
 there, so each carries its id as a tag and is searched before it is made: what was told twice is there once.
@@ -33,6 +34,16 @@ TIMEOUT_S = 5.0
 RETRY_S_MIN, RETRY_S_MAX = 0.5, 30.0
 RETRY_REFUSED_S = 60.0
 STREAM = "chairside"
+PHASES = {
+    "started": "before the dose",
+    "dose_first": "dosing",
+    "dose_further": "dosing",
+    "dose_end": "recovery",
+    "ended": "",
+}
+"""What begins with a mark of the session's record, where the phase before it ends."""
+PHASES_MAX = 100
+"""Of one session."""
 State = Literal["off", "ok", "down", "refused"]
 
 log = structlog.get_logger(part="grafana")
@@ -55,7 +66,7 @@ class Mark(Struct, frozen=True, kw_only=True):
 def marks(row: StoredRow, site: str) -> Iterator[Mark]:
     """What a row says to whoever looks at a chart: nothing, or one annotation in its present state."""
     at_ms = row.time_ns // 1_000_000
-    where = ("chairside", f"site:{site}", f"chair:{row.chair}")
+    where = _where(row, site)
     what = str(row.fields.get("what", ""))
     if what == "cleared" and "lasted_ms" not in row.fields:
         return  # It latched, and its region ended there.
@@ -151,12 +162,15 @@ class Annotator:
             self._reader = None
 
     def _tell(self, row: StoredRow) -> None:
-        for mark in marks(row, self._site):
-            try:
+        try:
+            for mark in marks(row, self._site):
                 self._put(mark)
-            except GrafanaBadInputError as error:
-                # One that Grafana will not have must not hold up those behind it; the journal has it.
-                log.error("annotation refused", id=mark.id, why=str(error))
+            if row.measurement == "session" and row.fields.get("what") in PHASES:
+                self._phase(row, PHASES[str(row.fields["what"])])
+        except (GrafanaBadInputError, KeyError) as error:
+            # One that Grafana will not have, or that lacks what an annotation says, must not hold up those behind it;
+            # the journal has it.
+            log.error("annotation refused", row=row.id, why=str(error))
         self._upto = row.id
         self._journal.mark(MARK, row.id)
 
@@ -174,6 +188,19 @@ class Annotator:
             changed["timeEnd"] = mark.end_ms
         self._api.client.PATCH(f"/annotations/{found[0]['id']}", json=changed)
 
+    def _phase(self, row: StoredRow, name: str) -> None:
+        """The session's newest phase ends and the next begins; told again, both are as they were."""
+        at_ms, tags = row.time_ns // 1_000_000, [*_where(row, self._site), "phase"]
+        key = f"id:phase-{row.time_ns}"
+        annotations = self._api.annotations
+        if annotations.find_annotations(tags=["chairside", quote(key)], limit=1):
+            return
+        if before := annotations.find_annotations(tags=[quote(tag) for tag in tags], limit=PHASES_MAX):
+            newest = max(before, key=lambda one: one["time"])
+            self._api.client.PATCH(f"/annotations/{newest['id']}", json={"timeEnd": at_ms})
+        if name:
+            annotations.add_annotation(time_from=at_ms, time_to=None, tags=[*tags, key], text=name)
+
     def _stream(self) -> None:
         """The newest vitals to Grafana Live, which shows and keeps none."""
         assert self._reader is not None
@@ -190,6 +217,11 @@ class Annotator:
             report = log.info if state == "ok" else log.warning
             report("grafana is " + state, why=why)
         self.state = state
+
+
+def _where(row: StoredRow, site: str) -> tuple[str, ...]:
+    session = str(row.fields.get("session", ""))
+    return ("chairside", f"site:{site}", f"chair:{row.chair}", *([f"session:{session}"] if session else []))
 
 
 def _live(row: StoredRow) -> str:

@@ -73,7 +73,7 @@ class Intake:
         if board not in self._floor.boards.former or retained or not isinstance(message, wire.Record):
             raise wire.Refused("unknown_device", f"{board} is at no chair")
         devices[board], taken = device.take(devices[board], message, now_ms)
-        at_ms = taken.at_mono_ms
+        at_ms = self._at_ms(board, message, taken, now_ms, utc_ms)
         name, session = self._floor.formerly(board, at_ms) or ("", "")
         row = rows.of_record(message, board, name, session, utc_ms - (now_ms - at_ms if at_ms is not None else 0))
         known = devices[board]
@@ -110,9 +110,10 @@ class Intake:
         floor, devices = self._floor, self._floor.devices
         before = devices[board]
         devices[board], taken = device.take(before, record, now_ms)
-        known = taken.at_mono_ms is not None
-        at_ms = taken.at_mono_ms if taken.at_mono_ms is not None else now_ms
-        formerly = floor.formerly(board, taken.at_mono_ms)
+        made_ms = self._at_ms(board, record, taken, now_ms, utc_ms)
+        known = made_ms is not None
+        at_ms = made_ms if made_ms is not None else now_ms
+        formerly = floor.formerly(board, made_ms)
         name = floor.chair_of[board]
         name, session = formerly or (name, floor.session_at(name, at_ms) if known else "")
         row = rows.of_record(record, board, name, session, utc_ms - (now_ms - at_ms))
@@ -132,6 +133,7 @@ class Intake:
         if isinstance(happening, VitalsRead) and floor.keep.utc_trusted:
             apart_s = device.clock_apart_s(devices[board], record, now_ms, utc_ms)
             happening = replace(happening, clock_apart_s=apart_s)
+        under_way = floor.chairs[name].alarms
         try:
             outputs = self._judged(name, happening, taken.live, now_ms, utc_ms)
         except Exception:
@@ -146,7 +148,17 @@ class Intake:
             row.fields.update(delay_ms=float(now_ms - at_ms), rank=float(RANK[signal.level(floor.chairs[name])]))
         if isinstance(happening, VitalsRead) and happening.clock_apart_s is not None:
             row.fields["clock_apart_s"] = happening.clock_apart_s
-        return [*outputs, row]
+        # One that begins a delay is on the disk at once: were it lost with the process, the delay would begin anew.
+        urgent = not under_way.keys() >= floor.chairs[name].alarms.keys()
+        return [*outputs, replace(row, urgent=True) if urgent else row]
+
+    def _at_ms(self, board: str, record: wire.Record, taken: device.Taken, now_ms: int, utc_ms: int) -> int | None:
+        """When a record was true. A call of which nobody knows is heard all the same, as old as it is at least: it may
+        be the patient's of today."""
+        if taken.at_mono_ms is not None or not _is_call(record):
+            return taken.at_mono_ms
+        trusted_ms = utc_ms if self._floor.keep.utc_trusted else None
+        return device.at_the_latest_ms(self._floor.devices[board], record, now_ms, trusted_ms)
 
     def _judged(self, name: str, read: Happening, live: bool, now_ms: int, utc_ms: int) -> list[Output]:
         """What a reading makes happen, and the state that shows it when it comes."""

@@ -165,6 +165,10 @@ class Journal:
 
     # ---- for the sink's thread ------------------------------------------------------------------------------
 
+    def last_id(self) -> int:
+        """Of the row that was committed last."""
+        return self._file.last_id
+
     def mark_sent(self, upto: int, quarantine: dict[int, str]) -> None:
         """Every row up to this id was taken by the database, except those in quarantine, each with its reason."""
         with self._changed:

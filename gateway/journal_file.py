@@ -72,6 +72,11 @@ class JournalFile:
         self._connection = connection
         return recovered
 
+    @property
+    def last_id(self) -> int:
+        """Of the row that was committed last."""
+        return self._next_id - 1
+
     def commit(self, batch: Batch) -> list[RecordId]:
         """Write it all or nothing, flushed to the disk. Returns the records that are stored now, also those that
         were before. Opens the file if need be. Raises like `open`."""
@@ -181,6 +186,7 @@ class JournalFile:
                 {"sent": sent_upto, "rows": TRIM_ROWS},
             ).fetchall()
             if gone:
+                connection.executemany("DELETE FROM quarantine WHERE row_id = ?", gone)
                 self.dropped += sum(row_id > sent_upto for (row_id,) in gone)
                 return
 

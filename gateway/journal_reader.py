@@ -1,5 +1,6 @@
 """Reading the journal from another thread or process: the sink, the web pages, an export. It can never change it."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from gateway.journal_recovery import broken_audit, quick_check
+from gateway.journal_recovery import broken_audit, legible, quick_check
 
 READ_IDS = 20_000
 _CHAIRS = """
@@ -19,7 +20,9 @@ WITH RECURSIVE next (chair) AS (
 SELECT chair FROM next WHERE chair IS NOT NULL
 """
 _CAME = "time_ns / 1000000 + coalesce(json_extract(fields, '$.delay_ms'), json_extract(fields, '$.late_ms'), 0)"
-_COLUMNS = "id, time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields"
+_COLUMNS = ("time_ns", "stored_ms", "measurement", "device", "chair", "boot", "seq", "tags", "fields")
+_AS_BYTES = "id, " + ", ".join(f"CAST({name} AS BLOB)" for name in _COLUMNS)
+"""Of any row, however damaged: text that is no UTF-8 would end a whole read."""
 
 
 class StoredRow(Struct, frozen=True):
@@ -37,6 +40,13 @@ class StoredRow(Struct, frozen=True):
     fields: dict[str, float | str | None]
 
 
+class Unreadable(Struct, frozen=True):
+    """A row that makes no sense: the file was damaged there, or somebody else wrote it."""
+
+    id: int
+    why: str
+
+
 class JournalReader:
     """Reads a journal that another thread or process writes; it can never change it. For one thread at a
     time.
@@ -49,6 +59,7 @@ class JournalReader:
         self._connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
         )
+        self._connection.text_factory = legible
         self._inode = path.stat().st_ino
 
     def is_current(self) -> bool:
@@ -61,27 +72,40 @@ class JournalReader:
     def rows(self, measurement: str, chair: str, since_ns: int, rows_max: int = 10_000) -> list[StoredRow]:
         """A chair's rows of one kind from a time on, oldest first; at most the newest `rows_max`."""
         newest_first = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM rows WHERE chair = ? AND measurement = ? AND time_ns >= ?"
-            " ORDER BY time_ns DESC LIMIT ?",
-            (chair, measurement, since_ns, rows_max),
+            f"SELECT {_AS_BYTES} FROM rows WHERE chair = ? AND measurement = ? AND time_ns >= ? ORDER BY time_ns DESC",
+            (chair, measurement, since_ns),
         )
-        return [_stored(values) for values in newest_first][::-1]
+        return _sound(newest_first, rows_max)[::-1]
 
     def after(self, row_id: int, rows_max: int, measurements: Sequence[str] = ()) -> list[StoredRow]:
         """The next rows after an id, in the order of commits; of these measurements, or of all."""
         of = f" AND measurement IN ({', '.join('?' * len(measurements))})" if measurements else ""
         found = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM rows WHERE id > ?{of} ORDER BY id LIMIT ?", (row_id, *measurements, rows_max)
+            f"SELECT {_AS_BYTES} FROM rows WHERE id > ?{of} ORDER BY id", (row_id, *measurements)
         )
-        return [_stored(values) for values in found]
+        return _sound(found, rows_max)
+
+    def outgoing(self, row_id: int, rows_max: int, bytes_max: int) -> list[StoredRow | Unreadable]:
+        """The next rows after an id, up to about `bytes_max` and at least one. One that makes no sense does not hide
+        those beside it."""
+        found = self._connection.execute(
+            f"SELECT {_AS_BYTES} FROM rows WHERE id > ? ORDER BY id LIMIT ?", (row_id, rows_max)
+        )
+        rows: list[StoredRow | Unreadable] = []
+        for values in found:
+            rows.append(_understood(*values))
+            bytes_max -= sum(map(len, values[1:]))
+            if bytes_max <= 0:
+                break
+        found.close()
+        return rows
 
     def newest(self, measurement: str, row_id: int, rows_max: int) -> list[StoredRow]:
         """The newest rows of a measurement after an id, oldest first; a long absence is not made up for."""
         found = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM rows WHERE id > ? AND measurement = ? ORDER BY id DESC LIMIT ?",
-            (row_id, measurement, rows_max),
+            f"SELECT {_AS_BYTES} FROM rows WHERE id > ? AND measurement = ? ORDER BY id DESC", (row_id, measurement)
         )
-        return [_stored(values) for values in found][::-1]
+        return _sound(found, rows_max)[::-1]
 
     def chairs(self) -> list[str]:
         """Every chair that has rows; rows of the site itself have the chair ""."""
@@ -90,19 +114,19 @@ class JournalReader:
     def between(self, chair: str, first_id: int, last_id: int) -> Iterator[StoredRow]:
         """A chair's rows and those of the site itself, in the order in which they were put in."""
         while first_id <= last_id:
-            rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM rows WHERE id >= ? AND id < ? AND id <= ? AND chair IN ('', ?) ORDER BY id",
+            found = self._connection.execute(
+                f"SELECT {_AS_BYTES} FROM rows WHERE id >= ? AND id < ? AND id <= ? AND chair IN ('', ?) ORDER BY id",
                 (first_id, first_id + READ_IDS, last_id, chair),
-            ).fetchall()
-            yield from map(_stored, rows)
+            )
+            yield from _sound(found, READ_IDS)
             first_id += READ_IDS
 
     def record(self, device: str, boot: str, seq: int) -> StoredRow | None:
         """A board's record."""
         found = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM rows WHERE device = ? AND boot = ? AND seq = ? AND seq > 0", (device, boot, seq)
-        ).fetchone()
-        return _stored(found) if found is not None else None
+            f"SELECT {_AS_BYTES} FROM rows WHERE device = ? AND boot = ? AND seq = ? AND seq > 0", (device, boot, seq)
+        )
+        return next(iter(_sound(found, 1)), None)
 
     def ids(self) -> tuple[int, int]:
         """The first and the last id there is; (1, 0) in an empty journal."""
@@ -140,6 +164,9 @@ class JournalReader:
         """Rows that the database will not take, by id, each with its reason."""
         return dict(self._connection.execute("SELECT row_id, reason FROM quarantine ORDER BY row_id"))
 
+    def quarantine_size(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+
     def broken_audit(self, breathe: Callable[[], None] = lambda: None) -> int | None:
         """The first audit line that was altered or is missing, or None. `breathe` is called now and then."""
         return broken_audit(self._connection, breathe)
@@ -160,10 +187,21 @@ class JournalReader:
         self.close()
 
 
-def _stored(values: tuple[int, int, int, str, str, str, str, int, str, str]) -> StoredRow:
-    row_id, time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields = values
-    return StoredRow(
-        row_id, time_ns, stored_ms, measurement, device, chair, boot, seq,
-        msgspec.json.decode(tags, type=dict[str, str]),
-        msgspec.json.decode(fields, type=dict[str, float | str | None]),
-    )  # fmt: skip
+def _sound(found: sqlite3.Cursor, rows_max: int) -> list[StoredRow]:
+    """The first rows that make sense. The others are named where rows leave for the database."""
+    understood = (_understood(*values) for values in found)
+    rows = list(itertools.islice((row for row in understood if isinstance(row, StoredRow)), rows_max))
+    found.close()  # a read that stays open would hold up the journal's checkpoints
+    return rows
+
+
+def _understood(row_id: int, *columns: bytes) -> StoredRow | Unreadable:
+    try:
+        time_ns, stored_ms, measurement, device, chair, boot, seq, tags, fields = columns
+        return StoredRow(
+            row_id, int(time_ns), int(stored_ms), measurement.decode(), device.decode(), chair.decode(), boot.decode(),
+            int(seq), msgspec.json.decode(tags, type=dict[str, str]),
+            msgspec.json.decode(fields, type=dict[str, float | str | None]),
+        )  # fmt: skip
+    except (ValueError, msgspec.MsgspecError) as error:
+        return Unreadable(row_id, f"unreadable: {error}")

@@ -28,7 +28,7 @@ HAVE_ROWS_MAX = 50_000
 _ISLANDS = """
 WITH numbered AS (
   SELECT device, boot, seq, seq - row_number() OVER (PARTITION BY device, boot ORDER BY seq) AS island
-  FROM rows WHERE seq > 0 AND id > ?)
+  FROM rows WHERE seq > 0 AND id > ? AND typeof(seq) = 'integer')
 SELECT device, boot, min(seq), max(seq) FROM numbered
 GROUP BY device, boot, island ORDER BY device, boot, min(seq)
 """
@@ -52,6 +52,11 @@ class Recovered(Struct, kw_only=True):
     """Where a damaged file was moved to, and why; empty if there was none."""
     copied: str = ""
     """Where a file of an older format was copied to before it was brought up to date."""
+
+
+def legible(raw: bytes) -> str:
+    """For `text_factory`: one damaged letter must not keep all else in the file from being read."""
+    return raw.decode(errors="replace")
 
 
 def digest(body: bytes) -> bytes:
@@ -102,6 +107,7 @@ def set_aside(path: Path, stamp_ms: int) -> Path:
 
 def _open(path: Path) -> tuple[sqlite3.Connection, Recovered]:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+    connection.text_factory = legible
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -134,9 +140,12 @@ def _have(connection: sqlite3.Connection) -> Have:
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The highest row id ever given, also when its row is gone."""
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").fetchone()
-    return int(found[0]) if found else 0
+    """The highest row id ever given, also when its row is gone, or is in a file whose place this one took: a reader
+    that had come so far would take lower ones for sent."""
+    found = connection.execute(
+        "SELECT max(seq) FROM (SELECT seq FROM sqlite_sequence WHERE name = 'rows' UNION ALL SELECT value FROM marks)"
+    ).fetchone()
+    return int(found[0] or 0)
 
 
 def _salvage(path: Path) -> dict[str, bytes]:
@@ -145,6 +154,7 @@ def _salvage(path: Path) -> dict[str, bytes]:
     kept: dict[str, bytes] = {}
     try:
         connection = sqlite3.connect(path)
+        connection.text_factory = legible
         try:
             for key, body, checked in connection.execute("SELECT key, body, digest FROM snapshots"):
                 if digest(body) == checked:

@@ -15,8 +15,11 @@ _TEXT = str.maketrans({'"': r"\"", "\\": r"\\"})
 def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, float | str], time_ns: int) -> str:
     """One point. Empty tags are left out, because a tag cannot be empty.
 
-    Raises ValueError for no field at all and for a number that is not finite: neither can be stored.
+    Raises ValueError for no field at all and for a number that is not finite: neither can be stored; and for a
+    measurement that makes it a comment, which a server takes and does not keep.
     """
+    if not measurement or measurement.startswith("#"):
+        raise ValueError(f"no measurement is called {measurement!r}")
     if not fields:
         raise ValueError(f"{measurement}: a point needs a field")
     head = [measurement.translate(_MEASUREMENT)]

@@ -61,7 +61,7 @@ class Keeper:
         known, off = self._restored(body, Device, now_ms, utc_ms)
         if known is None:
             return Device()
-        return known if off is None else replace(known, time_map=None, heard_mono_ms=None)
+        return known if off is None else replace(known, time_map=None, time_map_before=None, heard_mono_ms=None)
 
     def bridged(self, state: ChairState, now_ms: int, utc_ms: int) -> ChairState:
         """The state once it is known how long the computer was off."""

@@ -152,7 +152,12 @@ def _health(sink: Sink | None) -> Health:
     if sink is None:
         return Health()
     state = sink.health()
-    return Health(sink=state.state, sink_lag_s=state.lag_s, sink_quarantined=state.quarantined)
+    return Health(
+        queued={"influx": state.unsent},
+        sink=state.state,
+        sink_lag_s=state.lag_s,
+        sink_quarantined=state.quarantined,
+    )
 
 
 def _stop_on_signals(loop: Loop) -> None:

@@ -1,52 +1,66 @@
 """Marks over a chart: alarms and staff actions from the database, and the regions that the gateway writes."""
 
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import AnnotationQuery
+from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DataSourceRef
 
 from grafana import thresholds
 from grafana.panels import TAG, grafana_store
 from grafana.queries import SOURCE
 
+REGIONS_MAX = 200
+
 
 class Mark(AnnotationQuery, Builder[AnnotationQuery]):
-    """An annotation of the InfluxDB data source: a query, and which columns are text and tags."""
+    """An annotation with the target that its data source asks for, which the published model does not know."""
 
-    def __init__(self, name: str, colour: str, query: str, text: str, tags: str, *, enable: bool = True) -> None:
-        super().__init__(name=name, datasource=SOURCE, enable=enable, icon_color=colour)
-        self.query, self.text, self.tags = query, text, tags
-
-    def build(self) -> AnnotationQuery:
-        return self
-
-    def to_json(self) -> dict[str, object]:
-        columns = {"query": self.query, "textColumn": self.text, "tagsColumn": self.tags, "rawQuery": True}
-        return {**super().to_json(), **columns}
-
-
-class Regions(AnnotationQuery, Builder[AnnotationQuery]):
-    """Grafana's own annotations that have all of these tags; alarms are regions there, from raise to end."""
-
-    def __init__(self, name: str, tags: list[str]) -> None:
-        super().__init__(name=name, datasource=grafana_store(), enable=True, icon_color=thresholds.COLOURS["medium"])
-        self.tags = tags
+    def __init__(self, name: str, source: DataSourceRef, colour: str, given: dict[str, object]) -> None:
+        super().__init__(name=name, datasource=source, enable=True, icon_color=colour)
+        self.given = given
 
     def build(self) -> AnnotationQuery:
         return self
 
     def to_json(self) -> dict[str, object]:
-        target = {"type": "tags", "tags": self.tags, "matchAny": False, "limit": 200}
-        return {**super().to_json(), "target": target}
+        return {**super().to_json(), "target": self.given}
 
 
 def alarms(where: str) -> Mark:
     raised = f'SELECT "reason", "rule" FROM "alarm" WHERE {where} AND "what" = \'raised\' AND $timeFilter'
-    return Mark("Alarms", thresholds.COLOURS["high"], raised, "reason", "rule")
+    return _stored("Alarms", thresholds.COLOURS["high"], raised, "reason", "rule")
 
 
 def staff(where: str) -> Mark:
     done = f'SELECT "what", "who" FROM "session" WHERE {where} AND $timeFilter'
-    return Mark("Staff", "#5794f2", done, "what", "who")
+    return _stored("Staff", "#5794f2", done, "what", "who")
 
 
-def regions(chair: str) -> Regions:
-    return Regions("Alarms as regions", [TAG, f"chair:{chair}"])
+def regions(*tags: str) -> list[Mark]:
+    """Grafana's own annotations that have all of these tags: alarms from raise to end in the colour of their level, and
+    phases from mark to mark.
+
+    A variable in a tag must be of one value: of several, Grafana makes tags of which one annotation had to have all.
+    """
+    kinds = [(f"Alarms, {level}", f"level:{level}", thresholds.COLOURS[level]) for level in ("high", "medium", "low")]
+    return [
+        Mark(
+            name,
+            grafana_store(),
+            colour,
+            {"type": "tags", "tags": [TAG, *tags, kind], "matchAny": False, "limit": REGIONS_MAX},
+        )
+        for name, kind, colour in [*kinds, ("Phases", "phase", "#8ab8ff")]
+    ]
+
+
+def _stored(name: str, colour: str, query: str, text: str, tags: str) -> Mark:
+    """A query of the InfluxDB data source, and which of its columns are text and tags."""
+    target: dict[str, object] = {
+        "refId": name,
+        "query": query,
+        "queryType": "tags",
+        "fromAnnotations": True,
+        "rawQuery": True,
+        "textColumn": text,
+        "tagsColumn": tags,
+    }
+    return Mark(name, SOURCE, colour, target)

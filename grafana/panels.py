@@ -17,13 +17,14 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMapping,
     ValueMappingResult,
     VariableHide,
+    VariableOption,
     VariableRefresh,
     VariableSort,
 )
 
 from gateway.core.protocol import Measure, Protocol
 from grafana import thresholds
-from grafana.queries import COPY_OF_RANGE, SITE, SOURCE, InfluxQl
+from grafana.queries import COPY_OF_RANGE, POINTS_MAX, SITE, SOURCE, InfluxQl
 
 MMHG, PER_MINUTE, NO_UNIT = "suffix: mmHg", "suffix: /min", "none"
 THIRD, HALF, FULL = 8, 12, 24
@@ -59,9 +60,11 @@ def page(
     *,
     begin: str,
     refresh: str = "30s",
+    several: bool = True,
     variables: Iterable[dashboard.QueryVariable] = (),
 ) -> dashboard.Dashboard:
-    """A dashboard with the notice on top, linked to the others, which keep its range and its choices."""
+    """A dashboard with the notice on top, linked to the others, which keep its range and its choices: a site,
+    of which two may have a bay-1 each, and of its chairs `several` or one."""
     made = (
         dashboard.Dashboard(f"Chairside: {title}")
         .uid(f"chairside-{name}")
@@ -80,25 +83,38 @@ def page(
         )
         .with_variable(dashboard.DatasourceVariable("source").label("database").type("influxdb"))
         .with_variable(choice("site", 'SHOW TAG VALUES FROM "gateway" WITH KEY = "site"'))
-        .with_variable(choice("chair", f'SHOW TAG VALUES FROM "vitals" WITH KEY = "chair" WHERE {SITE}'))
-        .with_variable(choice("copy", COPY_OF_RANGE).multi(False).include_all(False).hide(VariableHide.HIDE_VARIABLE))
+        .with_variable(
+            choice("chair", f'SHOW TAG VALUES FROM "vitals" WITH KEY = "chair" WHERE {SITE}', several=several)
+        )
+        .with_variable(found("copy", COPY_OF_RANGE))
     )
     for variable in variables:
         made.with_variable(variable)
     notice = text.Panel().title("Notice").content(NOTICE).description("What these pages are for, and what not.")
-    made.with_panel(notice.datasource(SOURCE).span(FULL).height(3))
+    made.with_panel(notice.datasource(SOURCE).span(FULL).height(2))
     for panel in panels:
         made.with_panel(panel)
     return made
 
 
-def choice(name: str, query: str) -> dashboard.QueryVariable:
-    variable = dashboard.QueryVariable(name).query(query).datasource(SOURCE).multi(True).include_all(True)
-    return variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
+def choice(name: str, query: str, *, several: bool = False) -> dashboard.QueryVariable:
+    variable = dashboard.QueryVariable(name).query(query).datasource(SOURCE).multi(several).include_all(several)
+    if several:
+        variable.current(VariableOption(text=["All"], value=["$__all"]))
+    return variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.NATURAL_ASC)
 
 
-def chart(title: str, description: str, unit: str, *queries: InfluxQl, span: int = HALF) -> timeseries.Panel:
-    return _with(timeseries.Panel(), title, description, unit, queries, span, 8)
+def found(name: str, query: str) -> dashboard.QueryVariable:
+    """A value that the database answers, for the queries of the page; nobody chooses it."""
+    return choice(name, query).hide(VariableHide.HIDE_VARIABLE)
+
+
+def chart(
+    title: str, description: str, unit: str, *queries: InfluxQl, span: int = HALF, each: str = ""
+) -> timeseries.Panel:
+    """`each` is the shortest interval of a point, if its queries group by intervals."""
+    panel = described(timeseries.Panel(), title, description, unit, queries, span, 8)
+    return panel.interval(each).max_data_points(POINTS_MAX) if each else panel
 
 
 def points(panel: timeseries.Panel) -> timeseries.Panel:
@@ -114,28 +130,26 @@ def with_limits(panel: timeseries.Panel, protocol: Protocol, measure: Measure) -
     return panel.thresholds(thresholds.of(protocol, measure)).thresholds_style(_LINES)
 
 
-def timeline(title: str, description: str, words: Words, *queries: InfluxQl) -> statetimeline.Panel:
-    """States as bars, from one change to the next."""
-    panel = _with(statetimeline.Panel(), title, description, NO_UNIT, queries, HALF, 9)
-    return panel.mappings(mapped(words))
+def timeline(title: str, description: str, words: Words, *queries: InfluxQl, each: str = "") -> statetimeline.Panel:
+    """States as bars, from one change to the next, or with `each` of every interval that has one."""
+    panel = described(statetimeline.Panel(), title, description, NO_UNIT, queries, HALF, 9)
+    panel.mappings(mapped(words))
+    return panel.interval(each).max_data_points(POINTS_MAX) if each else panel
 
 
 def table(title: str, description: str, *queries: InfluxQl, span: int = HALF, height: int = 9) -> table_panel.Panel:
-    return _with(table_panel.Panel(), title, description, NO_UNIT, queries, span, height)
+    return described(table_panel.Panel(), title, description, NO_UNIT, queries, span, height)
+
+
+def sums(title: str, description: str, *queries: InfluxQl) -> table_panel.Panel:
+    """A table of sums over the range. Their time would be the range's begin, so none is shown."""
+    hidden = [DynamicConfigValue(id_val="custom.hidden", value=True)]
+    return table(title, description, *queries).override_by_name("Time", hidden)
 
 
 def figure(title: str, description: str, unit: str, *queries: InfluxQl) -> stat.Panel:
     """One number. Without data it says so."""
-    return _with(stat.Panel(), title, description, unit, queries, THIRD, 4).no_value("no data")
-
-
-def divided(panel: stat.Panel, left: str, right: str, alias: str) -> stat.Panel:
-    """Two queries of one number each as their ratio: InfluxQL cannot divide across measurements."""
-    binary = {"left": left, "operator": "/", "right": right}
-    options = {"mode": "binary", "alias": alias, "binary": binary, "replaceFields": True}
-    return panel.with_transformation(
-        DataTransformerConfig(id_val="concatenate", options={"frameNameMode": "drop"})
-    ).with_transformation(DataTransformerConfig(id_val="calculateField", options=options))
+    return described(stat.Panel(), title, description, unit, queries, THIRD, 4).no_value("no data")
 
 
 def joined(panel: table_panel.Panel, by: str, hidden: Iterable[str], names: Mapping[str, str]) -> table_panel.Panel:
@@ -144,6 +158,13 @@ def joined(panel: table_panel.Panel, by: str, hidden: Iterable[str], names: Mapp
     return panel.with_transformation(
         DataTransformerConfig(id_val="joinByField", options={"byField": by, "mode": "outer"})
     ).with_transformation(DataTransformerConfig(id_val="organize", options=options))
+
+
+def linked(panel: table_panel.Panel, column: str, page_name: str) -> table_panel.Panel:
+    """Each name in a column leads to its page, with the same range."""
+    address = f"/d/chairside-{page_name}?var-{column}=${{__value.raw}}&var-source=${{source}}&${{__url_time_range}}"
+    links = [{"title": f"Open this {column}", "url": address}]
+    return panel.override_by_name(column, [DynamicConfigValue(id_val="links", value=links)])
 
 
 def coloured(panel: table_panel.Panel, column: str, words: Words) -> table_panel.Panel:
@@ -171,7 +192,9 @@ def mapped(words: Words) -> list[ValueMapping]:
     return [ValueMap(options=results)]
 
 
-def _with(panel: P, title: str, description: str, unit: str, queries: Iterable[InfluxQl], span: int, height: int) -> P:
+def described(
+    panel: P, title: str, description: str, unit: str, queries: Iterable[InfluxQl], span: int, height: int
+) -> P:
     panel.title(title).description(description).unit(unit).datasource(SOURCE).span(span).height(height)
     for query in queries:
         panel.with_target(query)

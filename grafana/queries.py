@@ -1,6 +1,7 @@
 """InfluxQL as Grafana wants it, over the measurements of docs/reference/influx-schema.md.
 
-The queries work on InfluxDB 1.x, 2.x and 3.x. A value that nobody measured is a gap: no query fills one.
+The queries work on InfluxDB 1.x, 2.x and 3.x. A value that nobody measured is a gap: an interval without one is null,
+which a chart leaves open, where a row that is not there would be drawn across.
 
 Vitals come each second, so a range over a day reads the copy by the minute. Which one to read is answered by the
 database itself: the hidden variable `copy` asks it with the width of the range.
@@ -21,6 +22,12 @@ COPY_OF_RANGE = (
     'SELECT "copy" FROM "minutes"."resolution"'
     ' WHERE "from_ms" <= ($__to - $__from) AND "to_ms" > ($__to - $__from) AND time >= 0'
 )
+POINTS_MAX = 1_000
+"""Over a day one point is more than a minute, whatever the screen: the copy by the minute has none in between."""
+POINTS_OF_MANY_MAX = 400
+"""For each of many chairs in one chart: more would only be sent."""
+EACH_VITALS, EACH_BEAT, EACH_MINUTE = "2s", "30s", "1m"
+"""The shortest interval in which a record of a kind is always due; in a shorter one a null would not be a gap."""
 VITALS = '"$copy"."vitals"'
 """Each second, or of a range over a day each minute."""
 MINUTES = '"minutes"."vitals"'
@@ -52,8 +59,7 @@ def over_time(
     measurement: str, what: str, *group: str, where: str = CHAIR, alias: str = "$tag_chair", ref: str = "A"
 ) -> InfluxQl:
     """`what` as series: one for each combination of `group`. With EACH_INTERVAL first, one point an interval."""
-    fill = " fill(none)" if EACH_INTERVAL in group else ""
-    return InfluxQl(f"{_select(measurement, what, where)}{_grouped(group)}{fill}", alias, ref)
+    return InfluxQl(f"{_select(measurement, what, where)}{_grouped(group)}", alias, ref)
 
 
 def table(measurement: str, what: str, *group: str, where: str = CHAIR, latest: int = 0, ref: str = "A") -> InfluxQl:

@@ -1,4 +1,4 @@
-"""What every dashboard must have: a title, words, units, the chosen database, and a time filter in every query."""
+"""What every dashboard must have: a title, words, units, the chosen database, a time filter in each query, and gaps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,15 +26,21 @@ def _faults(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield title, "no unit"
         for target in panel.get("targets", []):
             yield from ((title, what) for what in _of_query(target["query"], target["datasource"]["uid"]))
+    several = [variable["name"] for variable in dashboard["templating"]["list"] if variable.get("multi")]
     for annotation in dashboard.get("annotations", {}).get("list", []):
-        if "query" in annotation:
-            where = f"annotation {annotation['name']}"
-            yield from ((where, what) for what in _of_query(annotation["query"], annotation["datasource"]["uid"]))
+        where, target = f"annotation {annotation['name']}", annotation["target"]
+        if "query" in target:
+            yield from ((where, what) for what in _of_query(target["query"], annotation["datasource"]["uid"]))
+        for name in several:
+            if any(f"${name}" in tag for tag in target.get("tags", [])):
+                yield where, f"it asks for all of several tags at once, because ${name} may have several values"
 
 
 def _of_query(query: str, uid: str) -> Iterator[str]:
     # Each SELECT from a measurement has its own; one over a subquery may take the inner one's, and has both.
     if query.count("$timeFilter") < query.count("SELECT"):
         yield f"no time filter: {query}"
+    if "fill(" in query:
+        yield f"it fills gaps: {query}"
     if uid != SOURCE_UID:
         yield "its query is not for the chosen database"

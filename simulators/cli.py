@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -27,12 +28,15 @@ app.registered_commands.extend([*scenarios.registered_commands, *exploring.regis
 
 Device = Annotated[str, typer.Option(help="The board's name, e.g. cb-000001.")]
 Seed = Annotated[int, typer.Option(help="Which board: fixes the spread of its parts and its noise.")]
+URL = "mqtt://127.0.0.1:1883"
+TLS_FILES = ("ca.der", "client.der", "client.key.der")
 
 
 @app.command()
 def board(
     device: Device = "cb-000001",
-    broker: Annotated[str, typer.Option(help="Where it connects.")] = "mqtt://127.0.0.1:1883",
+    broker: Annotated[str, typer.Option(help="Where it connects: mqtt://, or with --tls mqtts://.")] = URL,
+    tls: Annotated[Path | None, typer.Option(help="The folder of its three files from `chairside broker`.")] = None,
     seconds: Annotated[float, typer.Option(help="How long; 0 runs until Ctrl-C.")] = 0.0,
     seed: Seed = 1,
     spo2: Annotated[float, typer.Option(min=50, max=100, help="True saturation, %.")] = 98.0,
@@ -48,7 +52,7 @@ def board(
     """
     if dia >= sys:
         _refuse(f"--dia is {dia:g}; it must be below --sys, which is {sys:g}")
-    host, port = _address(broker)
+    host, port = _address(broker, tls)
     console = Console()
     world = ChairWorld(Patient(spo2_pct=spo2, pulse_bpm=pulse, sys_mmhg=sys, dia_mmhg=dia), seed)
 
@@ -59,15 +63,18 @@ def board(
         )
 
     with tempfile.TemporaryDirectory() as folder:
+        flash = Path(folder) / device
         try:
+            if tls:
+                _copy_keys(tls, flash)
             sim = SimBoard(
                 device,
                 world,
-                Path(folder) / device,
+                flash,
                 mode="live",
                 broker=(host, port),
                 calibration=_read_calibration(calibration),
-                settings={"console": usb},
+                settings={"console": usb, "tls": tls is not None},
                 console=usb,
                 on_publish=show,
             )
@@ -117,15 +124,24 @@ def _watch(sim: SimBoard, seconds: float) -> None:
         return
 
 
-def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
+def _address(url: str, tls: Path | None) -> tuple[str, int]:
+    parts, scheme, usual = urlsplit(url), "mqtts" if tls else "mqtt", 8883 if tls else 1883
     try:
-        port = parts.port or 1883
+        port = parts.port or usual
     except ValueError:
         _refuse(f"--broker is {url!r}; its port must be a number up to 65535")
-    if parts.scheme != "mqtt" or not parts.hostname:
-        _refuse(f"--broker is {url!r}; it must look like mqtt://host:1883")
+    if parts.scheme != scheme or not parts.hostname:
+        _refuse(f"--broker is {url!r}; {'with' if tls else 'without'} --tls it must look like {scheme}://host:{usual}")
     return str(parts.hostname), port
+
+
+def _copy_keys(folder: Path, flash: Path) -> None:
+    flash.mkdir()
+    try:
+        for name in TLS_FILES:
+            shutil.copyfile(folder / name, flash / name)
+    except OSError as error:
+        _refuse(f"--tls {folder}: {error.filename} cannot be read ({error.strerror})")
 
 
 def _read_calibration(path: Path | None) -> dict[str, object] | None:

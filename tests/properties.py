@@ -6,10 +6,10 @@ from hypothesis.internal.conjecture import providers
 
 TIMES = 30
 
-settings.register_profile(
-    "same", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=100 * TIMES)
+BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+
+settings.register_profile("same", derandomize=True, **BUSY)
+settings.register_profile("search", settings.get_profile("default"), max_examples=100 * TIMES, **BUSY)
 settings.load_profile("same")
 
 _from_our_modules = providers._get_local_constants

@@ -10,7 +10,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -21,6 +23,9 @@ PACKAGES = {"mosquitto": "mosquitto", "influxd": "influxdb", "victoria-metrics":
 INSTALL = "sudo apt-get install mosquitto influxdb victoria-metrics chromium chromium-driver"
 START_S_MAX = 60.0
 T = TypeVar("T")
+PORTS = range(12_000, 32_000)
+# Runs and workers side by side begin apart from each other.
+_ports = count(os.getpid() * 1009)
 
 
 class MissingServer(Exception):
@@ -36,9 +41,13 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port below those that the system hands out by itself, from 32768 on: nobody's connection takes it
+    before its server does, or while that is down."""
+    while True:
+        port = PORTS[next(_ports) % len(PORTS)]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], T], what: str, within_s: float = 30.0) -> T:
@@ -158,15 +167,16 @@ class HttpServer(Server):
 
 
 class Influxd(HttpServer):
-    """InfluxDB 1.6. With `auth`, the first user is admin/secret and everything else needs a login."""
+    """InfluxDB 1.6. With `auth`, the first user is admin/secret and everything else needs a login. `http` is more of
+    its settings."""
 
     name = "influxd"
     ready_path = "/ping"
 
-    def __init__(self, folder: Path, *, auth: bool = False) -> None:
+    def __init__(self, folder: Path, *, auth: bool = False, http: str = "") -> None:
         super().__init__(folder)
         self.rpc_port = free_port()
-        self.auth = auth
+        self.auth, self.http = auth, http
 
     def command(self) -> list[str]:
         config = self.folder / "influxdb.conf"
@@ -184,6 +194,7 @@ bind-address = "127.0.0.1:{self.rpc_port}"
   bind-address = "127.0.0.1:{self.port}"
   log-enabled = false
   auth-enabled = {str(self.auth).lower()}
+{self.http}
 """
         )
         return [program("influxd"), "-config", str(config)]

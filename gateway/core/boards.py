@@ -9,6 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 FORMER_MAX = 8
+PLACES_MAX = 4
+"""Of one board: more than what an outbox holds can be of."""
 
 
 class Swapped(Struct, frozen=True, kw_only=True):
@@ -24,6 +26,8 @@ class Former(Struct, frozen=True, kw_only=True):
     session: str
     since_mono_ms: int
     until_mono_ms: int
+    before: "Former | None" = None
+    """Where it was swapped out before that."""
 
 
 class Boards(Struct, frozen=True, kw_only=True):
@@ -56,7 +60,22 @@ def why_not(boards: Mapping[str, str], known: Iterable[str], chair: str, board: 
 
 def swap(kept: Boards, configured: Mapping[str, str], before: str, after: str, left: Former) -> Boards:
     """After `before` made place for `after`."""
+    left = replace(left, before=_newest(kept.former.get(before), PLACES_MAX - 1))
     swapped = {**kept.swapped, left.chair: Swapped(configured=configured[left.chair], board=after)}
     former = {board: one for board, one in kept.former.items() if board != before}
     newest = list({**former, before: left}.items())[-FORMER_MAX:]
     return replace(kept, swapped=swapped, former=dict(newest))
+
+
+def formerly(kept: Boards, board: str, at_ms: int) -> Former | None:
+    """Where a board stood then, if that is not its place of today."""
+    found, one = None, kept.former.get(board)
+    while one is not None and at_ms < one.until_mono_ms:
+        found, one = one, one.before
+    return found
+
+
+def _newest(one: Former | None, places: int) -> Former | None:
+    if one is None or places == 0:
+        return None
+    return replace(one, before=_newest(one.before, places - 1))

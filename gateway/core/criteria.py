@@ -1,7 +1,7 @@
 """One criterion of readiness at a time: met, unmet with its number, or unknown with what is missing.
 
 Only what is known can be met: a clock that was not started, a value that is old, an observation from before the dose
-ended are unknown.
+ended or from long ago are unknown.
 """
 
 import itertools
@@ -17,10 +17,11 @@ from gateway.core.protocol import (
     Item,
     NearBaseline,
     Observed,
+    Protocol,
     Quiet,
     Score,
 )
-from gateway.core.session import MINUTE_MS, Session
+from gateway.core.session import MINUTE_MS, Seen, Session
 
 CLOCK_WORDS: dict[Clock, str] = {
     "first_dose": "the first dose", "last_dose": "the last dose", "dose_end": "the end of the dose",
@@ -38,7 +39,7 @@ def judged(criterion: Criterion, session: Session, now_ms: int) -> Judged:
         case NearBaseline():
             return _near_baseline(criterion, session, now_ms)
         case Observed():
-            return _observed(criterion, session)
+            return _observed(criterion, session, now_ms)
         case Quiet():
             return _quiet(criterion, session, now_ms)
         case Score():
@@ -47,11 +48,26 @@ def judged(criterion: Criterion, session: Session, now_ms: int) -> Judged:
             return _coverage(criterion, session, now_ms)
 
 
+def escort(protocol: Protocol, session: Session, now_ms: int) -> Judged:
+    """Is somebody here who takes the patient home: by the protocol's criterion if it has one."""
+    usual = Observed(id="escort", label="Escort", item="escort", equals=True, age_max_s=protocol.observed_age_max_s)
+    own = (one for one in protocol.criteria if isinstance(one, Observed) and one.item == "escort")
+    return _observed(next(own, usual), session, now_ms)
+
+
 def known(
-    session: Session, since_ms: int, now_ms: int, *, pressure_age_ms: float, vitals_age_ms: float
+    session: Session, since_ms: int, now_ms: int, *, pressure_age_ms: float, vitals_age_ms: float, seen_age_s: float
 ) -> scores.Known:
     """What a score may count: seen and measured since a time, and not older than it may be."""
-    values: dict[str, float] = {item: seen.value for item, seen in session.seen.items() if seen.at_mono_ms >= since_ms}
+    values: dict[str, float] = {}
+    old: dict[str, str] = {}
+    for item, seen in session.seen.items():
+        if seen.at_mono_ms < since_ms:
+            continue
+        if when := _long_ago(session, seen, seen_age_s, now_ms):
+            old[item] = when
+        else:
+            values[item] = seen.value
     for name, latest in session.latest.items():
         if latest.at_mono_ms >= since_ms and now_ms - latest.at_mono_ms <= vitals_age_ms:
             values[name] = latest.value
@@ -60,7 +76,8 @@ def known(
         values["sys_mmhg"] = pressure.sys_mmhg
     if session.baseline is not None:
         values["baseline_sys_mmhg"] = session.baseline.sys_mmhg
-    return scores.Known(**{name: values.get(name) for name in scores.Known.__struct_fields__})
+    items = {name: values[name] for name in scores.Known.__struct_fields__ if name in values}
+    return scores.Known(**items, old=old)
 
 
 def _not_begun(clock: Clock) -> Judged:
@@ -125,7 +142,7 @@ def _near_baseline(criterion: NearBaseline, session: Session, now_ms: int) -> Ju
     return "met", f"{last.sys_mmhg:.0f}/{last.dia_mmhg:.0f} mmHg"
 
 
-def _observed(criterion: Observed, session: Session) -> Judged:
+def _observed(criterion: Observed, session: Session, now_ms: int) -> Judged:
     began_ms = session.started_mono_ms
     if criterion.since is not None:
         clock_ms = session.clock_ms(criterion.since)
@@ -136,6 +153,8 @@ def _observed(criterion: Observed, session: Session) -> Judged:
     if seen is None or seen.at_mono_ms < began_ms:
         since = f" since {CLOCK_WORDS[criterion.since]}" if criterion.since else ""
         return "unknown", f"not recorded{since}"
+    if when := _long_ago(session, seen, criterion.age_max_s, now_ms):
+        return "unknown", f"observe again: {when}, counts for {_span(criterion.age_max_s)}"
     if isinstance(criterion.equals, str):
         met = seen.value == WORD_VALUE[criterion.equals]
         return "met" if met else "unmet", f"{_word(criterion.item, seen.value)}, {seen.who}"
@@ -165,6 +184,7 @@ def _score(criterion: Score, session: Session, now_ms: int) -> Judged:
         now_ms,
         pressure_age_ms=criterion.pressure_age_max_s * 1000,
         vitals_age_ms=criterion.spo2_age_max_s * 1000,
+        seen_age_s=criterion.observed_age_max_s,
     )
     items = scores.score(criterion.score, what)
     total = scores.total(items)
@@ -186,6 +206,14 @@ def _coverage(criterion: Coverage, session: Session, now_ms: int) -> Judged:
     verdict = "met" if share_pct >= criterion.at_least_pct else "unmet"
     # Cut, not rounded: 89.9 % is not 90.
     return verdict, f"{int(share_pct)} % of the last {_span(criterion.over_s)}, at least {criterion.at_least_pct:g} %"
+
+
+def _long_ago(session: Session, seen: Seen, age_max_s: float, now_ms: int) -> str:
+    """When it was seen, if that is too long ago or nobody knows; else nothing."""
+    if session.off is not None and seen.at_mono_ms <= session.off.until_mono_ms:
+        return "seen before the computer was off, nobody knows for how long"
+    age_s = (now_ms - seen.at_mono_ms) / 1000
+    return f"seen {_span(age_s)} ago" if age_s > age_max_s else ""
 
 
 def _word(item: Item, value: float) -> str:

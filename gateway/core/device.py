@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from gateway.core import ranges
 from gateway.core.ranges import Ranges
 from gateway.core.timebase import TimeMap, fed, sensor_mono_ms
-from gateway.wire import Record, Status
+from gateway.wire import Event, Record, Status
 
 BOOTS_MAX = 4
 HAVE_MAX = 16
@@ -25,6 +25,8 @@ class Device(Struct, frozen=True, kw_only=True):
     durable: dict[str, Ranges] = {}
     base: int = 1
     time_map: TimeMap | None = None
+    time_map_before: TimeMap | None = None
+    """Of the boot that spoke before: the board may have carried a call over its restart."""
     heard_mono_ms: int | None = None
     """When a live record last arrived."""
     status: Status | None = None
@@ -49,15 +51,17 @@ def take(device: Device, record: Record, now_ms: int) -> tuple[Device, Taken]:
     live = boot not in device.left and not record.late and not duplicate
     if live and boot != device.boot:
         left = (*device.left, device.boot)[-BOOTS_MAX:] if device.boot else device.left
-        device = replace(device, boot=boot, left=left, base=1)
+        device = replace(device, boot=boot, left=left, base=1, time_map_before=device.time_map)
     accepted = dict(device.accepted)
     accepted[boot] = ranges.with_seq(accepted.pop(boot, ()), record.seq)
     while len(accepted) > BOOTS_MAX:
         del accepted[next(known for known in accepted if known != device.boot)]
     time_map = fed(device.time_map, boot, record.up_ms, now_ms) if live else device.time_map
     at_ms = None
-    if time_map is not None and time_map.boot == boot:
-        at_ms = min(now_ms, sensor_mono_ms(time_map, record.up_ms, record.age_ms))
+    # Readings of a boot that was left say nothing of now; what happened then may still call for somebody.
+    for known in (time_map, device.time_map_before) if isinstance(record, Event) else (time_map,):
+        if known is not None and known.boot == boot:
+            at_ms = min(now_ms, sensor_mono_ms(known, record.up_ms, record.age_ms))
     device = replace(
         device,
         accepted=accepted,
@@ -75,6 +79,17 @@ def stored(device: Device, boot: str, seq: int) -> Device:
         return device
     durable = {**device.durable, boot: ranges.with_seq(device.durable.get(boot, ()), seq)}
     return replace(device, durable=durable)
+
+
+def at_the_latest_ms(device: Device, record: Record, now_ms: int, utc_ms: int | None) -> int:
+    """Of a record whose time nobody knows: before the board's present boot began, and at its own UTC if it has one and
+    ours (`utc_ms`) can be trusted."""
+    known = [now_ms]
+    if device.time_map is not None and device.time_map.boot != record.boot:
+        known.append(sensor_mono_ms(device.time_map, 0, 0))
+    if utc_ms is not None and record.at_ms is not UNSET:
+        known.append(now_ms - (utc_ms - record.at_ms))
+    return min(known)
 
 
 def clock_apart_s(device: Device, record: Record, now_ms: int, utc_ms: int) -> float | None:

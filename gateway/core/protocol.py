@@ -15,6 +15,10 @@ from gateway.wire import FallbackLimits
 Identifier = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=80)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+SeenAge = Annotated[float, Meta(ge=60, le=14_400)]
+"""How old an observation may be and still count; staff need a minute to enter one."""
+SEEN_AGE_S = 1_800
+"""Where a protocol does not say: twice the quarter of an hour at which patients are looked at in recovery."""
 AlarmLevel = Literal["low", "medium", "high"]
 RANK: dict[str, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
@@ -163,12 +167,14 @@ class NearBaseline(
 
 
 class Observed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="observed"):
-    """What staff saw after a clock. One of at_least, at_most, equals."""
+    """What staff saw after a clock, and not too long ago. One of at_least, at_most, equals. An answer that is older
+    than `age_max_s` is unknown, whatever it was: somebody has to look again."""
 
     id: Identifier
     label: Label
     item: Item
     since: Clock | None = None
+    age_max_s: SeenAge = SEEN_AGE_S
     at_least: float | None = None
     at_most: float | None = None
     equals: bool | Word | None = None
@@ -193,6 +199,7 @@ class Score(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     since: Clock
     pressure_age_max_s: Annotated[float, Meta(gt=0)]
     spo2_age_max_s: Annotated[float, Meta(ge=1, le=60)] = 60
+    observed_age_max_s: SeenAge = SEEN_AGE_S
 
 
 class Coverage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="coverage"):
@@ -234,6 +241,8 @@ class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, di
     calibration_days_max: Annotated[float, Meta(ge=1, le=3_660)] = 366
     """A board whose calibration is older is said to be out of it."""
     observations: tuple[ObservationPlan, ...] = ()
+    observed_age_max_s: SeenAge = SEEN_AGE_S
+    """An observation that is older is left out of the scores that a screen shows."""
     permissions: dict[str, tuple[str, ...]] = {}
     """An action of `wire.actions`, by its name on the wire, and the roles that may do it; one not named is open to
     every role."""

@@ -36,6 +36,8 @@ class Known(Struct, frozen=True, kw_only=True):
     activity: float | None = None
     breathing: float | None = None
     oxygen: float | None = None
+    old: dict[str, str] = {}
+    """What was seen too long ago to count, and when: "seen 42 min ago"."""
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -69,14 +71,14 @@ def total(items: list[Item]) -> int | None:
 
 def _activity(known: Known) -> Judged:
     if known.activity is None:
-        return None, "activity is not recorded"
+        return _unseen(known, "activity", "activity")
     limbs = round(known.activity)
     return (2 if limbs >= 4 else 1 if limbs >= 2 else 0), f"{limbs} limbs"
 
 
 def _respiration(known: Known) -> Judged:
     if known.breathing is None:
-        return None, "breathing is not recorded"
+        return _unseen(known, "breathing", "breathing")
     points = round(known.breathing)
     return points, ("apnoea", "limited", "deep")[points]
 
@@ -90,7 +92,7 @@ def _consciousness(known: Known) -> Judged:
     """Awake, arousable on calling, not responding: who responds to prodding or pain only (MOAA/S 2 and below) does not
     respond to a call."""
     if known.moaas is None:
-        return None, "MOAA/S is not recorded"
+        return _unseen(known, "moaas", "MOAA/S")
     return (2 if known.moaas >= 5 else 1 if known.moaas >= 3 else 0), f"MOAA/S {known.moaas:g}"
 
 
@@ -99,7 +101,7 @@ def _oxygenation(known: Known) -> Judged:
     if known.spo2_pct is None:
         return None, "no saturation now"
     if known.oxygen is None:
-        return None, "oxygen or room air is not recorded"
+        return _unseen(known, "oxygen", "oxygen or room air")
     words = f"{known.spo2_pct:.0f} % on {'oxygen' if known.oxygen else 'room air'}"
     if known.spo2_pct < 90:
         return 0, words
@@ -116,17 +118,17 @@ def _vital_signs(known: Known) -> Judged:
 
 def _gait(known: Known) -> Judged:
     if known.gait is None:
-        return None, "gait is not recorded"
+        return _unseen(known, "gait", "gait")
     points = round(known.gait)
     return points, ("unable", "with help", "steady")[points]
 
 
 def _nausea(known: Known) -> Judged:
-    return _of_ten(known.nausea, "nausea")
+    return _of_ten(known, "nausea", known.nausea)
 
 
 def _pain(known: Known) -> Judged:
-    return _of_ten(known.pain, "pain")
+    return _of_ten(known, "pain", known.pain)
 
 
 def _bleeding(known: Known) -> Judged:
@@ -146,7 +148,7 @@ def _news_saturation(known: Known) -> Judged:
 
 def _news_oxygen(known: Known) -> Judged:
     if known.oxygen is None:
-        return None, "oxygen or room air is not recorded"
+        return _unseen(known, "oxygen", "oxygen or room air")
     return (2, "oxygen") if known.oxygen else (0, "room air")
 
 
@@ -159,13 +161,15 @@ def _news_pulse(known: Known) -> Judged:
 
 
 def _news_consciousness(known: Known) -> Judged:
-    """Alert, or 3; new confusion and dissociation are not alert."""
+    """Alert, or 3; new confusion and dissociation are not alert. A dissociation that nobody has looked at lately is not
+    over."""
     if known.moaas is not None and known.moaas < 5:
         return 3, f"MOAA/S {known.moaas:g}"
     if known.oriented == 0 or known.dissociation:
         return 3, "dissociated" if known.dissociation else "not oriented"
-    if known.moaas is None or known.oriented is None:
-        return None, "MOAA/S or orientation is not recorded"
+    for item, name in (("moaas", "MOAA/S"), ("oriented", "orientation"), ("dissociation", "dissociation")):
+        if getattr(known, item) is None:
+            return _unseen(known, item, name)
     return 0, "alert"
 
 
@@ -186,10 +190,15 @@ def _apart(known: Known, moderate: Callable[[float], bool]) -> Judged:
     return (2 if percent <= 20 else 1 if moderate(percent) else 0), f"systolic {percent:.0f} % from baseline"
 
 
-def _of_ten(value: float | None, name: str) -> Judged:
+def _unseen(known: Known, item: str, name: str) -> Judged:
+    """Why what staff observe is missing."""
+    return None, f"{name} {known.old[item]}: observe again" if item in known.old else f"{name} is not recorded"
+
+
+def _of_ten(known: Known, item: str, value: float | None) -> Judged:
     """Minimal, moderate, severe: 0-3, 4-6, 7-10, the usual parts of a scale of ten."""
     if value is None:
-        return None, f"{name} is not recorded"
+        return _unseen(known, item, item)
     return (2 if value <= 3 else 1 if value <= 6 else 0), f"{value:g} of 10"
 
 

@@ -44,6 +44,7 @@ def of_scores(protocol: Protocol, session: Session, now_ms: int) -> list[wire.Sc
         now_ms,
         pressure_age_ms=protocol.cuff.current_s(session.phase) * 1000,
         vitals_age_ms=protocol.lost_s * 1000,
+        seen_age_s=protocol.observed_age_max_s,
     )
     views: list[wire.ScoreView] = []
     for name, label in scores.LABELS.items():

@@ -20,7 +20,7 @@ def level(state: ChairState) -> Level:
 
 
 def sounding(state: ChairState, now_ms: int) -> bool:
-    return any(alarm.sounding or _reminds(alarm, now_ms) for alarm in state.alarms.values())
+    return any(alarm.sounding or reminds(alarm, now_ms) for alarm in state.alarms.values())
 
 
 def of(alarm: Alarm) -> Level:
@@ -33,7 +33,7 @@ def audio_off(state: ChairState) -> bool:
     return any(alarm.present and alarm.audio_off_by for alarm in state.alarms.values())
 
 
-def _reminds(alarm: Alarm, now_ms: int) -> bool:
+def reminds(alarm: Alarm, now_ms: int) -> bool:
     if not alarm.present or not alarm.audio_off_by or alarm.suppressed_by:
         return False
     off_ms = now_ms - alarm.audio_off_mono_ms

@@ -202,6 +202,10 @@ def to_board(
 
 
 def _sounds_besides(now: ChairState, now_ms: int) -> bool:
+    """The group carries the sound of a silence, not the reminder that somebody switched it off."""
+    silence = now.alarms.get(SILENCE)
+    if silence is not None and signal.reminds(silence, now_ms):
+        return True
     others = {rule: alarm for rule, alarm in now.alarms.items() if rule != SILENCE}
     return signal.sounding(replace(now, alarms=others), now_ms)
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from gateway import wire
-from gateway.core import cuff_plan, entries, staff_alarms
+from gateway.core import criteria, cuff_plan, entries, staff_alarms
 from gateway.core.chair_state import ChairState, Decision, Ordered, ReadinessChanged, SessionMarked, Staff
 from gateway.core.protocol import RANK, Protocol, content_hash
 from gateway.core.session import Session
@@ -171,9 +171,10 @@ def _sign_off(state: ChairState, now: Session, do: wire.Do) -> Result:
 def _discharge(protocols: Protocols, state: ChairState, now: Session, do: wire.Do, now_ms: int) -> Result:
     if now.readiness != "SIGNED_OFF":
         raise NotDone("sign off first")
-    escort = now.seen.get("escort")
-    if escort is None or not escort.value:
-        raise NotDone("no escort is recorded")
+    protocol = protocols[now.protocol]
+    here, why = criteria.escort(protocol, now, now_ms)
+    if here != "met":
+        raise NotDone(f"no escort is here: {why}")
     _no_alarm(state)
     gone = replace(now, readiness="DISCHARGED")
     left, decisions = _ended(protocols, state, gone, "discharged", do.who, now_ms)

@@ -8,7 +8,7 @@ from gateway.core.alarm import Alarm
 from gateway.core.alarms import tier_of
 from gateway.core.chair_state import ChairState
 from gateway.core.device import Device
-from gateway.core.measures import SWITCHES
+from gateway.core.measures import EVENT_MEASURES, SWITCHES
 from gateway.core.protocol import RANK, Protocol, Rule, fallback
 
 OF_VITALS = ("spo2_pct", "pulse_bpm", "resp_bpm", "spo2_fall_pct", "pulse_fall_bpm", "pulse_rise_bpm")
@@ -81,12 +81,14 @@ def of_alarm(rule: Rule, alarm: Alarm, now_ms: int, lost_ms: int) -> wire.AlarmV
     sample = alarm.sample
     lost = rule.measure in OF_VITALS and sample is not None and now_ms - sample.at_mono_ms > lost_ms
     numbered = rule.measure not in SWITCHES and sample is not None and not lost
+    # A call that came late has its own age.
+    since_ms = alarm.began_mono_ms if rule.measure in EVENT_MEASURES else alarm.raised_mono_ms
     return wire.AlarmView(
         id=alarm.id,
         rule=rule.id,
         level=alarm.level,
         condition=alarm.condition,  # type: ignore[arg-type]
-        since_s=(now_ms - alarm.raised_mono_ms) / 1000,
+        since_s=(now_ms - since_ms) / 1000,
         reason=rule.reason,
         acknowledged_by=alarm.acknowledged_by or UNSET,
         silenced_s=_until_s(alarm.paused_until_mono_ms, now_ms),

@@ -27,6 +27,7 @@ def check(protocol: Protocol) -> Iterator[Misfit]:
         yield from _begins_and_ends(rule, path)
         yield from _phases(rule, path)
         yield from _signal(rule, path)
+    yield from _windows(protocol)
     yield from _cuff(protocol)
     yield from _needed(protocol)
     yield from _people(protocol)
@@ -129,6 +130,16 @@ def _signal(rule: Rule, path: Path) -> Iterator[Misfit]:
         yield Misfit((*path, "suppress"), " and ".join(by), "nothing for a physiological rule with a high level")
     if rule.measure in EVENT_MEASURES and by:
         yield Misfit((*path, "suppress"), " and ".join(by), f"nothing: {rule.measure} always sounds")
+
+
+def _windows(protocol: Protocol) -> Iterator[Misfit]:
+    """What fell within a minute and within ten are two measures, and one is kept."""
+    first: dict[str, Rule] = {}
+    for number, rule in enumerate(protocol.rules):
+        one = first.setdefault(rule.measure, rule)
+        if rule.window_s != one.window_s:
+            allowed = f"{one.window_s:g}, as {one.id} has: one window is kept of {rule.measure}"
+            yield Misfit(("rules", number, "window_s"), f"{rule.window_s:g}", allowed)
 
 
 def _cuff(protocol: Protocol) -> Iterator[Misfit]:

@@ -28,6 +28,7 @@ def check(protocol: Protocol) -> Iterator[Misfit]:
                 yield from _near_baseline(protocol, criterion, path)
             case Observed():
                 yield from _observed(criterion, path)
+                yield from _asked_in_time(protocol, criterion, path)
             case Score() if criterion.pressure_age_max_s < protocol.cuff.recovery_s:
                 allowed = f"at least cuff.recovery_s, {protocol.cuff.recovery_s:g}: {TOO_OLD}"
                 yield Misfit((*path, "pressure_age_max_s"), f"{criterion.pressure_age_max_s:g}", allowed)
@@ -87,6 +88,19 @@ def _observed(criterion: Observed, path: Path) -> Iterator[Misfit]:
         yield Misfit((*path, side), f"{value:g}", f"what {criterion.item} can be: {between}")
     elif value <= low if side == "at_least" else value >= high:
         yield Misfit((*path, side), f"{value:g}", f"within {between}; {ALWAYS_MET}")
+
+
+def _asked_in_time(protocol: Protocol, criterion: Observed, path: Path) -> Iterator[Misfit]:
+    """Staff are asked again before the answer counts no more, or the patient waits for nobody's question."""
+    for number, plan in enumerate(protocol.observations):
+        if plan.item != criterion.item:
+            continue
+        if plan.every_s == 0:
+            allowed = f"over 0, at most {criterion.age_max_s:g}: criterion {criterion.id} counts no older answer"
+            yield Misfit(("observations", number, "every_s"), "0", allowed)
+        elif plan.every_s > criterion.age_max_s:
+            allowed = f"at least every_s of {plan.id}, {plan.every_s:g}: an answer would be too old before the next"
+            yield Misfit((*path, "age_max_s"), f"{criterion.age_max_s:g}", allowed)
 
 
 def _quiet(protocol: Protocol, criterion: Quiet, path: Path) -> Iterator[Misfit]:

@@ -106,11 +106,13 @@ def criterion(one: Criterion) -> str:
                 if value is not None
             )
             said = ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}" if side else str(value)
-            return f"{one.item.replace('_', ' ')}: {side} {said}".replace("  ", " ")
+            said = f"{one.item.replace('_', ' ')}: {side} {said}".replace("  ", " ")
+            return f"{said}, not older than {span(one.age_max_s)}"
         case Quiet():
             return f"no alarm of level {one.level} or higher for {span(one.for_s)}"
         case Score():
-            return f"{one.score} at least {one.at_least}, pressure not older than {span(one.pressure_age_max_s)}"
+            pressure, seen = span(one.pressure_age_max_s), span(one.observed_age_max_s)
+            return f"{one.score} at least {one.at_least}, pressure not older than {pressure}, answers than {seen}"
         case Coverage():
             return f"good saturations in {one.at_least_pct:g} % of the last {span(one.over_s)}"
 

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models import units
 
 from gateway.core.protocol import Protocol
 from grafana.panels import FULL, PER_MINUTE, chart, page, points, table
-from grafana.queries import CHAIR, EACH_INTERVAL, MINUTES, over_time
+from grafana.queries import CHAIR, EACH_INTERVAL, EACH_MINUTE, MINUTES, POINTS_OF_MANY_MAX, over_time
 from grafana.queries import table as rows
 
 BY_BOARD = "$tag_chair $tag_device"
@@ -40,7 +40,8 @@ def build(_protocol: Protocol) -> dashboard.Dashboard:
                 "Vitals records by sensor time; 60 is complete. Records that arrived late count too.",
                 PER_MINUTE,
                 over_time(MINUTES, 'mean("records")', EACH_INTERVAL, '"chair"'),
-            ),
+                each=EACH_MINUTE,
+            ).max_data_points(POINTS_OF_MANY_MAX),
             trend("Radio", "Signal strength at each status.", units.DecibelMilliWatt, '"rssi_dbm"'),
             trend("Free memory", "Free heap of the board at each status.", units.BytesSI, '"heap_free_bytes"'),
             trend("Dropped records", "Records that the outbox gave up since its start.", units.Short, '"dropped"'),

@@ -19,7 +19,7 @@ from grafana.panels import (
     timeline,
     with_limits,
 )
-from grafana.queries import CHAIR, EACH_INTERVAL, VITALS, over_time
+from grafana.queries import CHAIR, EACH_INTERVAL, EACH_VITALS, VITALS, over_time
 from grafana.queries import table as rows
 
 PHASES = {
@@ -36,11 +36,12 @@ def build(protocol: Protocol) -> dashboard.Dashboard:
     made = page(
         "chair",
         "chair",
-        "Vitals, cuff pressure, alarms and readiness of the chosen chairs, for looking back.",
+        "Vitals, cuff pressure, alarms and readiness of one chair, for looking back.",
         [*_vitals(protocol), *_cuff(protocol), *_judged()],
         begin="now-3h",
+        several=False,
     )
-    for annotation in (alarms(CHAIR), staff(CHAIR), regions("$chair")):
+    for annotation in (alarms(CHAIR), staff(CHAIR), *regions("site:$site", "chair:$chair")):
         made.annotation(annotation)
     return made
 
@@ -52,12 +53,14 @@ def _vitals(protocol: Protocol) -> list[Panel]:
         f"Lowest SpO2 of each interval, so that a short fall is not averaged away. Gaps stay gaps. {limits}",
         units.Percent,
         over_time(VITALS, 'min("spo2_pct")', EACH_INTERVAL, '"chair"'),
+        each=EACH_VITALS,
     )
     pulse = chart(
         "Pulse rate",
         f"Mean pulse rate of each interval, by the oximeter. {limits}",
         PER_MINUTE,
         over_time(VITALS, 'mean("pulse_bpm")', EACH_INTERVAL, '"chair"'),
+        each=EACH_VITALS,
     )
     return [
         with_limits(saturation.min(60).max(100), protocol, "spo2_pct"),
@@ -67,12 +70,14 @@ def _vitals(protocol: Protocol) -> list[Panel]:
             "Lowest perfusion index of each interval. Below 0.3 % the oximeter has little to go by.",
             units.Percent,
             over_time(VITALS, 'min("pi_pct")', EACH_INTERVAL, '"chair"'),
+            each=EACH_VITALS,
         ),
         chart(
             "Signal quality",
             "Lowest quality of the oximeter's signal in each interval; measured also while there is no value.",
             units.Percent,
             over_time(VITALS, 'min("sqi_pct")', EACH_INTERVAL, '"chair"'),
+            each=EACH_VITALS,
         )
         .min(0)
         .max(100),
@@ -111,9 +116,10 @@ def _judged() -> list[Panel]:
     return [
         timeline(
             "Level",
-            "The gravest alarm of each chair, as its records were judged. A gap: no record was judged.",
+            "The gravest alarm of each interval, as the records were judged. A gap: no record was judged.",
             LEVELS,
             over_time(VITALS, 'max("rank")', EACH_INTERVAL, '"chair"'),
+            each=EACH_VITALS,
         ),
         timeline(
             "Phase",

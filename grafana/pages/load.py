@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders import dashboard, stat
 from grafana_foundation_sdk.models import units
 
 from gateway.core.protocol import Protocol
-from grafana.panels import HALF, bars, chart, divided, figure, page, table
+from grafana.panels import HALF, bars, chart, figure, found, page, sums
 from grafana.queries import CHAIR, MINUTES, over_time
 from grafana.queries import table as rows
 
@@ -14,16 +14,20 @@ ENDED = f"{CHAIR} AND (\"what\" = 'cleared' OR \"what\" = 'latched')"
 ACKNOWLEDGED = f"{CHAIR} AND \"what\" = 'acknowledged'"
 
 
+HOURS = f'SELECT sum("records") / 3600 AS "hours" FROM {MINUTES} WHERE {CHAIR} AND $timeFilter'
+"""Hours of records that the chosen chairs have in the range. A variable, because InfluxQL cannot divide across
+measurements."""
+PER_CHAIR_HOUR = 'count("rank") / $hours AS "per chair-hour"'
+
+
 def per_chair_hour(level: str) -> stat.Panel:
-    """Alarms of a level over the hours of records that the chairs have, by the copy of each minute."""
     panel = figure(
         f"{level.capitalize()} alarms per chair-hour",
         f"Alarms of level {level} that were raised, over the hours of records of the chosen chairs.",
         units.Short,
-        rows("alarm", 'count("rank") AS "alarms"', where=f"{RAISED} AND \"priority\" = '{level}'", ref="A"),
-        rows(MINUTES, 'sum("records") / 3600 AS "hours"', ref="B"),
+        rows("alarm", PER_CHAIR_HOUR, where=f"{RAISED} AND \"priority\" = '{level}'"),
     )
-    return divided(panel.no_value("none").decimals(2), "alarms", "hours", "per chair-hour")
+    return panel.no_value("none").decimals(2)
 
 
 def build(_protocol: Protocol) -> dashboard.Dashboard:
@@ -42,22 +46,24 @@ def build(_protocol: Protocol) -> dashboard.Dashboard:
                     span=HALF,
                 )
             ),
-            chart(
-                "Share that cleared by itself",
-                "Of the alarms that ended in each day: the share that nobody had acknowledged.",
-                units.PercentUnit,
-                over_time(
-                    "alarm", '1 - mean("attended")', "time(1d)", '"priority"', where=ENDED, alias="$tag_priority"
-                ),
+            bars(
+                chart(
+                    "Share that cleared by itself",
+                    "Of the alarms that ended in each day (UTC): the share that nobody had acknowledged.",
+                    units.PercentUnit,
+                    over_time(
+                        "alarm", '1 - mean("attended")', "time(1d)", '"priority"', where=ENDED, alias="$tag_priority"
+                    ),
+                )
             )
             .min(0)
             .max(1),
-            table(
+            sums(
                 "By rule and level",
-                "How many were raised in the range.",
-                rows("alarm", 'count("id") AS "raised"', '"rule"', '"priority"', where=RAISED),
+                "How many were raised in the range, and over the hours of records of the chosen chairs.",
+                rows("alarm", f'count("id") AS "raised", {PER_CHAIR_HOUR}', '"rule"', '"priority"', where=RAISED),
             ),
-            table(
+            sums(
                 "How they ended",
                 "By rule: how many ended, how long they lasted at the median, the share that was acknowledged.",
                 rows(
@@ -68,7 +74,7 @@ def build(_protocol: Protocol) -> dashboard.Dashboard:
                     where=ENDED,
                 ),
             ),
-            table(
+            sums(
                 "Time to acknowledge",
                 "Seconds from the raise to the acknowledgement, by level: how many, the median, nine of ten.",
                 rows(
@@ -79,7 +85,7 @@ def build(_protocol: Protocol) -> dashboard.Dashboard:
                     where=ACKNOWLEDGED,
                 ),
             ),
-            table(
+            sums(
                 "By chair",
                 "How many were raised at each chair, by level.",
                 rows("alarm", 'count("id") AS "raised"', '"chair"', '"priority"', where=RAISED),
@@ -87,4 +93,5 @@ def build(_protocol: Protocol) -> dashboard.Dashboard:
         ],
         begin="now-7d",
         refresh="5m",
+        variables=[found("hours", HOURS)],
     )

@@ -1,60 +1,66 @@
 """*Wall*: every chair on one page, for a screen in an office; the gateway's own wall page is the live one."""
 
-from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.builders import dashboard, stat
 from grafana_foundation_sdk.models import units
 
 from gateway.core.protocol import Protocol
-from grafana.panels import FULL, LEVELS, chart, coloured, in_unit, joined, page, table, with_limits
-from grafana.queries import CHAIR, EACH_INTERVAL, LIVE, VITALS, of, over_time
+from grafana.panels import (
+    FULL,
+    LEVELS,
+    MMHG,
+    PER_MINUTE,
+    Panel,
+    chart,
+    coloured,
+    in_unit,
+    joined,
+    linked,
+    page,
+    table,
+    with_limits,
+)
+from grafana.queries import CHAIR, EACH_INTERVAL, EACH_VITALS, LIVE, POINTS_OF_MANY_MAX, VITALS, of, over_time
 from grafana.queries import table as rows
+from grafana.tiles import limited, tile, worded
 
-STATES = {
-    "NOT_READY": ("not ready", "transparent"),
-    "CRITERIA_MET": ("criteria met", "#2f6f4f"),
-    "SIGNED_OFF": ("signed off", "#1f60c4"),
-    "DISCHARGED": ("discharged", "transparent"),
-}
+CUFF_LIVE = "time > now() - 30m"
+"""In recovery the cuff measures each quarter of an hour: what is older may be of the patient before."""
 
 
 def build(protocol: Protocol) -> dashboard.Dashboard:
-    chairs = joined(
-        table(
-            "Chairs",
-            "A row for each chair with a record in the range. Level, saturation and pulse only if they are less than "
-            "15 s old: an empty cell was not measured just now. The cuff's numbers are the last ones, with their time.",
-            rows("vitals", 'last("sqi_pct") AS "seen"', '"chair"', ref="A"),
-            rows(
-                "vitals",
-                'last("rank") AS "level", "spo2_pct" AS "SpO2", "pulse_bpm" AS "pulse", "quality" AS "signal"',
-                '"chair"',
-                where=f"{CHAIR} AND {LIVE}",
-                ref="B",
-            ),
-            rows("cuff", 'last("sys_mmhg") AS "systolic", "dia_mmhg" AS "diastolic"', '"chair"', ref="C"),
-            rows(
-                "readiness",
-                'last("state") AS "readiness"',
-                '"chair"',
-                where=f"{CHAIR} AND \"criterion\" = 'overall'",
-                ref="D",
-            ),
-            span=FULL,
-            height=14,
-        ),
-        "chair",
-        hidden=("seen", "Time 2", "Time 4"),
-        names={"Time 1": "last record", "Time 3": "cuff at"},
+    return page(
+        "wall",
+        "wall",
+        "Every chair of the site at a glance, as far as the database has it. `?kiosk` in the address fills a screen.",
+        [_tiles(protocol), _alarms(), _last_records(), _saturation(protocol)],
+        begin="now-1h",
+        refresh="5s",
     )
-    chairs = coloured(coloured(chairs, "level", LEVELS), "readiness", STATES).no_value("--")
-    chairs = in_unit(in_unit(chairs, "SpO2", units.Percent), "pulse", "suffix: /min")
-    for column in ("systolic", "diastolic"):
-        chairs = in_unit(chairs, column, "suffix: mmHg")
-    for column in ("last record", "cuff at"):
-        chairs = in_unit(chairs, column, "dateTimeFromNow")
+
+
+def _tiles(protocol: Protocol) -> stat.Panel:
+    return tile(
+        "The chair's gravest alarm, saturation and pulse, on the colours of levels and limits. Only of records "
+        "less than 15 s old: grey is not measured just now, and says nothing of the patient.",
+        rows(
+            "vitals",
+            'last("rank") AS "level", "spo2_pct" AS "SpO2", "pulse_bpm" AS "pulse"',
+            '"chair"',
+            where=f"{CHAIR} AND {LIVE}",
+        ),
+        {
+            "level": [worded(LEVELS)],
+            "SpO2": limited(protocol, "spo2_pct", units.Percent),
+            "pulse": limited(protocol, "pulse_bpm", PER_MINUTE),
+        },
+    )
+
+
+def _alarms() -> Panel:
     latest = rows("alarm", 'last("state") AS "state", "rank", "reason", "value", "limit"', '"chair"', '"rule"')
     present = table(
         "Alarms in the record",
-        "Alarms whose last change in the range says that they go on, or are latched.",
+        "Alarms of the last day whose last change says that they go on, or are latched, with the time of that change.",
         of(
             latest,
             '"state", "rank" AS "level", "reason", "value", "limit"',
@@ -64,27 +70,44 @@ def build(protocol: Protocol) -> dashboard.Dashboard:
         ),
         span=FULL,
     )
-    return page(
-        "wall",
-        "wall",
-        "Every chair of the site at a glance, as far as the database has it.",
-        [
-            chairs,
-            coloured(present, "level", LEVELS),
-            with_limits(
-                chart(
-                    "Oxygen saturation",
-                    f"Lowest SpO2 of each interval. Lines: limits of the protocol “{protocol.title}”.",
-                    units.Percent,
-                    over_time(VITALS, 'min("spo2_pct")', EACH_INTERVAL, '"chair"'),
-                    span=FULL,
-                )
-                .min(60)
-                .max(100),
-                protocol,
-                "spo2_pct",
+    return linked(coloured(present.time_from("24h"), "level", LEVELS), "chair", "chair")
+
+
+def _last_records() -> Panel:
+    panel = joined(
+        table(
+            "Last records",
+            "A row for each chair with a record in the range: how old its last one is, the quality of the signal if it "
+            "is less than 15 s old, and what the cuff measured in the last half hour, with its age.",
+            rows("vitals", 'last("sqi_pct") AS "seen"', '"chair"', ref="A"),
+            rows("vitals", 'last("sqi_pct") AS "quality"', '"chair"', where=f"{CHAIR} AND {LIVE}", ref="B"),
+            rows(
+                "cuff",
+                'last("sys_mmhg") AS "systolic", "dia_mmhg" AS "diastolic"',
+                '"chair"',
+                where=f"{CHAIR} AND {CUFF_LIVE}",
+                ref="C",
             ),
-        ],
-        begin="now-1h",
-        refresh="5s",
+            span=FULL,
+        ),
+        "chair",
+        hidden=("seen", "Time 2"),
+        names={"Time 1": "last record", "Time 3": "cuff at"},
+    ).no_value("--")
+    for column, unit in {"quality": units.Percent, "systolic": MMHG, "diastolic": MMHG}.items():
+        in_unit(panel, column, unit)
+    for column in ("last record", "cuff at"):
+        in_unit(panel, column, "dateTimeFromNow")
+    return linked(panel, "chair", "chair")
+
+
+def _saturation(protocol: Protocol) -> Panel:
+    lines = chart(
+        "Oxygen saturation",
+        f"Lowest SpO2 of each interval. Lines: limits of the protocol “{protocol.title}”.",
+        units.Percent,
+        over_time(VITALS, 'min("spo2_pct")', EACH_INTERVAL, '"chair"'),
+        span=FULL,
+        each=EACH_VITALS,
     )
+    return with_limits(lines.min(60).max(100).max_data_points(POINTS_OF_MANY_MAX), protocol, "spo2_pct")

@@ -95,12 +95,17 @@ def _told(stack: Stack, seconds: float | None, console: Console) -> int:
 
 
 def begin(stack: Stack, watch: Watch) -> None:
-    """Waits until every chair is live, then starts a session in each."""
+    """Once the gateway speaks and the screen hears it, the boards are switched on: what they publish has somebody to
+    judge and to see it. As soon as every chair is live, a session begins in each."""
 
     def live(chair: str) -> bool:
         state = watch.states.get(chair)
         return state is not None and isinstance(state.vitals, wire.VitalsView) and state.vitals.freshness == "live"
 
+    if not watch.wait(lambda: watch.heartbeat is not None and watch.heartbeat.online, 60):
+        stack.check()
+        raise StackError("the gateway said nothing within 60 s")
+    stack.power_on()
     for chair in CHAIRS:
         if not watch.wait(lambda: live(chair), 60):  # noqa: B023
             stack.check()

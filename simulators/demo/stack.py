@@ -35,7 +35,8 @@ class StackError(RuntimeError):
 
 @dataclass
 class Stack:
-    """Use as a context manager. Without `broker_url` the embedded broker is started on a free port."""
+    """Use as a context manager; `power_on` then starts the boards. Without `broker_url` the embedded broker is started
+    on a free port."""
 
     folder: Path
     broker_url: str | None = None
@@ -74,6 +75,10 @@ class Stack:
     def patient(self, chair: str) -> Patient:
         return self.boards[chair].world.patient
 
+    def power_on(self) -> None:
+        for board in self.boards.values():
+            board.start()
+
     def check(self) -> None:
         """Raise StackError if a part ended by itself, or the error of a board."""
         for name, process in self._processes.items():
@@ -98,10 +103,7 @@ class Stack:
         self._launch("web", "gateway.cli", "web", "--config", str(config))
         for chair, device in CHAIRS.items():
             self.boards[chair] = self._board(device)
-        # Boards try again until the broker answers, but each failed try costs them half a second.
         self._wait_for_port("the MQTT broker", *self.broker)
-        for board in self.boards.values():
-            board.start()
         self._wait_for_port("the wall page", "127.0.0.1", self.web_port)
 
     def _board(self, device: str) -> SimBoard:

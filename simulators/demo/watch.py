@@ -83,9 +83,10 @@ class Watch:
         return latencies, unshown
 
     def _connected(self, client: mqtt.Client, *_: object) -> None:
-        client.subscribe(wire.gateway_topic(self.site), qos=1)
         for leaf, qos in (("state", 0), ("alarm", 1), ("done", 1)):
             client.subscribe(wire.chair_topic(self.site, "+", leaf), qos=qos)
+        # The last: whoever hears the gateway's heartbeat will hear of the chairs.
+        client.subscribe(wire.gateway_topic(self.site), qos=1)
 
     def _message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         now_ms = time.monotonic_ns() / 1e6

@@ -172,7 +172,7 @@ def summary(name: str, outcomes: list[Outcome]) -> str:
     reasons = Counter(o.reason for o in outcomes if o.reason)
     refused = ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "none"
     given = [o for o in outcomes if not o.reason]
-    line = f"  {name:15}{len(outcomes):4} measured, {len(outcomes) - len(given):2} refused: {refused:22}"
+    line = f"{name:15}{len(outcomes):4} measured, {len(outcomes) - len(given):2} refused: {refused:22}"
     if given:
         for what, errors in zip(("systolic", "diastolic"), errors_mmhg(given).T, strict=True):
             line += f" {what} {errors.mean():+.1f} SD {errors.std():.1f} worst {np.abs(errors).max():.0f} mmHg,"
@@ -180,34 +180,23 @@ def summary(name: str, outcomes: list[Outcome]) -> str:
     return line
 
 
-@pytest.fixture
-def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Sequence[Outcome]], None]:
-    """Shows a line of figures although the test passes."""
-
-    def show(name: str, found: Sequence[Outcome]) -> None:
-        with capsys.disabled():
-            print("\n" + summary(name, list(found)), end=" ")
-
-    return show
-
-
-def test_a_few_arms(report: Callable[[str, Sequence[Outcome]], None]) -> None:
+def test_a_few_arms() -> None:
     """One board, one arm of each kind: values within 12 mmHg, refusals for the right reason."""
     boards = [board(1)]
     found = [each for kind in DISTURBANCES for each in outcomes(boards, kind, [7])]
-    report("a few arms", found)
+    print(summary("a few arms", found))
     assert np.abs(errors_mmhg(found)).max() <= 12
     assert all(not each.reason or each.reason in DISTURBANCES[each.kind].reasons for each in found), found
 
 
 @pytest.mark.long
-def test_the_whole_grid(report: Callable[[str, Sequence[Outcome]], None]) -> None:
+def test_the_whole_grid() -> None:
     """Mean error at most 3, SD at most 5 mmHg in systolic and diastolic; every refusal for a reason that is right."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         found = [each for parts in pool.map(part, range(2), [2, 2]) for each in parts]
     for kind in DISTURBANCES:
-        report(kind, [each for each in found if each.kind == kind])
-    report("all", found)
+        print(summary(kind, [each for each in found if each.kind == kind]))
+    print(summary("all", found))
     assert len(found) >= 200
     errors = errors_mmhg(found)
     assert np.abs(errors.mean(0)).max() <= ERROR_MEAN_MAX_MMHG
@@ -223,11 +212,11 @@ def test_the_whole_grid(report: Callable[[str, Sequence[Outcome]], None]) -> Non
 
 @pytest.mark.long
 @pytest.mark.parametrize("artery", [ArctangentArtery(), BellArtery()], ids=["arctangent", "bell"])
-def test_arteries_of_another_form(artery: Artery, report: Callable[[str, Sequence[Outcome]], None]) -> None:
+def test_arteries_of_another_form(artery: Artery) -> None:
     """The firmware's envelope is not fitted to its own simulator: on arteries that it does not draw, ISO's 5 and 8."""
     made = board(4, artery)
     found = [outcome(made, "none", replace(arm(seed, "none"), artery=artery)) for seed in range(30)]
-    report(type(artery).__name__, found)
+    print(summary(type(artery).__name__, found))
     errors = errors_mmhg(found)
     assert len(errors) >= 28
     assert np.abs(errors.mean(0)).max() <= 5

@@ -113,20 +113,18 @@ def esp32_per_s() -> float:
     return each(FLOAT, 1, 3, path=str(Path(str(path)))) / 250 * ESP32_POINTS_PER_S
 
 
-def test_a_second_of_oximetry(esp32_per_s: float, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_of_oximetry(esp32_per_s: float) -> None:
     """A hundred samples and a reading take at most a quarter of an ESP32's core."""
     cost = each(OXIMETRY, 1, 6) - each(OXIMETRY_INPUT, 1, 6)
-    with capsys.disabled():
-        print(f"\noximetry: {cost / 1e6:.2f} M instructions a second, {cost / esp32_per_s:.1%} of an ESP32 core")
+    print(f"oximetry: {cost / 1e6:.2f} M instructions a second, {cost / esp32_per_s:.1%} of an ESP32 core")
     assert cost / esp32_per_s <= SHARE_MAX
 
 
-def test_a_second_of_the_cuff(esp32_per_s: float, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_of_the_cuff(esp32_per_s: float) -> None:
     """The supervisor's fifty samples of a deflation take at most a quarter of an ESP32's core."""
     cost = each(CUFF, 1, 6)
-    with capsys.disabled():
-        print(
-            f"\ncuff: {cost / 50 / 1e3:.1f} k instructions a sample, {cost / 1e6:.2f} M a second, "
-            f"{cost / esp32_per_s:.1%} of an ESP32 core"
-        )
+    print(
+        f"cuff: {cost / 50 / 1e3:.1f} k instructions a sample, {cost / 1e6:.2f} M a second, "
+        f"{cost / esp32_per_s:.1%} of an ESP32 core"
+    )
     assert cost / esp32_per_s <= SHARE_MAX

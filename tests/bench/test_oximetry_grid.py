@@ -95,34 +95,32 @@ def measure_all(seeds: int, cell_count: int) -> Found:
     return found
 
 
-def check(found: Found, capsys: pytest.CaptureFixture[str]) -> None:
+def check(found: Found) -> None:
     worst = min(found.shares, key=lambda seed: found.shares[seed])
-    with capsys.disabled():
-        print(
-            f"\n  {len(found.shares)} boards and patients, {len(found.spo2_pct)} values: "
-            f"saturation Arms {rms(found.spo2_pct):.2f} points (largest error {max(map(abs, found.spo2_pct)):.1f}), "
-            f"by the published curve {rms(found.published_pct):.2f} ({max(map(abs, found.published_pct)):.1f}); "
-            f"pulse RMSE {rms(found.pulse_bpm):.2f}/min ({max(map(abs, found.pulse_bpm)):.1f}); "
-            f"a value {100 * found.shares[worst]:.1f} % of the time at worst (seed {worst})",
-            end=" ",
-        )
+    print(
+        f"{len(found.shares)} boards and patients, {len(found.spo2_pct)} values: "
+        f"saturation Arms {rms(found.spo2_pct):.2f} points (largest error {max(map(abs, found.spo2_pct)):.1f}), "
+        f"by the published curve {rms(found.published_pct):.2f} ({max(map(abs, found.published_pct)):.1f}); "
+        f"pulse RMSE {rms(found.pulse_bpm):.2f}/min ({max(map(abs, found.pulse_bpm)):.1f}); "
+        f"a value {100 * found.shares[worst]:.1f} % of the time at worst (seed {worst})"
+    )
     assert rms(found.spo2_pct) <= ARMS_MAX_PCT
     assert rms(found.pulse_bpm) <= PULSE_RMSE_MAX_BPM
     assert found.shares[worst] >= VALUE_SHARE_MIN, f"seed {worst}"
 
 
-def test_a_dozen_boards(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dozen_boards() -> None:
     """Saturation Arms at most 2 points, pulse RMSE at most 2/min, a value 95 % of the time on each of twelve seeds."""
-    check(measure_all(12, 2), capsys)
+    check(measure_all(12, 2))
 
 
 @pytest.mark.long
-def test_two_hundred_boards(capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_hundred_boards() -> None:
     """The same on two hundred, at six points each."""
-    check(measure_all(200, 6), capsys)
+    check(measure_all(200, 6))
 
 
-def test_below_the_range_the_value_falls_and_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_below_the_range_the_value_falls_and_is_marked() -> None:
     """From 72 to 48 % in two minutes: every 3 s a lower value, marked from 68 % on, never good below 70 %."""
     largest = 0.0
     with Reader() as reader:
@@ -145,5 +143,4 @@ def test_below_the_range_the_value_falls_and_is_marked(capsys: pytest.CaptureFix
                 assert reading["quality"] == "below_range" or reading["spo2_pct"] >= 70, f"seed {seed}"
                 assert reading["quality"] == "below_range" or true_pct > 67, f"seed {seed}"
                 largest = max(largest, abs(reading["spo2_pct"] - true_pct))
-    with capsys.disabled():
-        print(f"\n  largest error between 72 and 48 %: {largest:.1f} points", end=" ")
+    print(f"largest error between 72 and 48 %: {largest:.1f} points")

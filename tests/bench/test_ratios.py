@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 from itertools import pairwise
 
-import pytest
 from influxdb_client import Point, WritePrecision
 from interleaved import ratio
 from servers import Mosquitto
@@ -25,17 +24,6 @@ FIELDS: dict[str, float | str] = {"spo2_pct": 96.4, "pulse_bpm": 71.0, "quality"
 TIME_NS = 1_772_352_118_400_000_000
 
 
-@pytest.fixture
-def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str, float], None]:
-    """Shows a ratio although the test passes."""
-
-    def show(what: str, times: float) -> None:
-        with capsys.disabled():
-            print(f"\n  {what}: {times:.1f} times", end=" ")
-
-    return show
-
-
 def repeated(work: Callable[[], object], times: int = REPEAT) -> Callable[[], None]:
     def run() -> None:
         for _ in range(times):
@@ -44,7 +32,7 @@ def repeated(work: Callable[[], object], times: int = REPEAT) -> Callable[[], No
     return run
 
 
-def test_a_line_by_hand_costs_no_more_than_the_clients_point(report: Callable[[str, float], None]) -> None:
+def test_a_line_by_hand_costs_no_more_than_the_clients_point() -> None:
     """Line protocol of our own, which every line of InfluxDB takes, is no burden: it was 1.5 times as fast."""
 
     def point() -> str:
@@ -52,21 +40,21 @@ def test_a_line_by_hand_costs_no_more_than_the_clients_point(report: Callable[[s
         return str(Point.from_dict(body, WritePrecision.NS).to_line_protocol())
 
     times = ratio(repeated(point), repeated(lambda: line("vitals", TAGS, FIELDS, TIME_NS)))
-    report("a Point of influxdb_client against a line by hand", times)
+    print(f"a Point of influxdb_client against a line by hand: {times:.1f} times")
     assert times > 0.75
 
 
-def test_checked_decoding_beats_unchecked_json(report: Callable[[str, float], None]) -> None:
+def test_checked_decoding_beats_unchecked_json() -> None:
     """The reason for msgspec: a decoded and checked message costs less than `json.loads` without any check."""
     times = ratio(repeated(lambda: json.loads(PAYLOAD)), repeated(lambda: wire.decode(PAYLOAD, wire.Vitals)))
-    report("json.loads against wire.decode", times)
+    print(f"json.loads against wire.decode: {times:.1f} times")
     assert times > 1
 
 
-def test_a_message_costs_the_same_in_a_large_clinic(report: Callable[[str, float], None]) -> None:
+def test_a_message_costs_the_same_in_a_large_clinic() -> None:
     """The loop's work for one message does not grow with the number of chairs."""
     times = ratio(a_second_of_messages(60), a_second_of_messages(6))
-    report("a message among 60 chairs against one among 6", times)
+    print(f"a message among 60 chairs against one among 6: {times:.1f} times")
     assert times < 2.6
 
 
@@ -91,7 +79,7 @@ def a_second_of_messages(chairs: int) -> Callable[[], None]:
     return hear
 
 
-def test_one_packet_in_one_write_beats_pieces(mosquitto: Mosquitto, report: Callable[[str, float], None]) -> None:
+def test_one_packet_in_one_write_beats_pieces(mosquitto: Mosquitto) -> None:
     """The reason for one write a packet: in pieces, Nagle's algorithm waits for the peer's delayed acknowledgement."""
     with socket.create_connection(("127.0.0.1", mosquitto.port), timeout=10) as broker:
         broker.sendall(mqtt.packet(mqtt.CONNECT, b"\x00\x04MQTT\x04\x02\x00\x3c\x00\x05bench"))
@@ -107,7 +95,7 @@ def test_one_packet_in_one_write_beats_pieces(mosquitto: Mosquitto, report: Call
             assert read(broker, 4) == mqtt.packet(mqtt.PUBACK, struct.pack("!H", number))
 
         times = ratio(repeated(lambda: publish(True), 3), repeated(lambda: publish(False), 3))
-    report("a QoS 1 publish in four writes against one in one", times)
+    print(f"a QoS 1 publish in four writes against one in one: {times:.1f} times")
     assert times > 5
 
 

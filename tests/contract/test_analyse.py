@@ -249,7 +249,7 @@ VALVES = {1.0: (0.8, 5.0), 2.5: (0.8, 5.0), 4.0: (0.8, 5.0), 6.0: (0.7, 6.0), 9.
 
 
 @pytest.mark.parametrize("mmhg_per_s", VALVES)
-def test_hand_valved_deflations(tmp_path: Path, capsys: pytest.CaptureFixture[str], mmhg_per_s: float) -> None:
+def test_hand_valved_deflations(tmp_path: Path, mmhg_per_s: float) -> None:
     """Twelve arms, any rate and resolution of the recorder, one knock in every second: errors by the valve's speed."""
     chance = np.random.default_rng(round(mmhg_per_s * 10))
     errors, reasons = [], []
@@ -275,12 +275,10 @@ def test_hand_valved_deflations(tmp_path: Path, capsys: pytest.CaptureFixture[st
             errors.append((result["sys_mmhg"] - arm.sys_mmhg, result["dia_mmhg"] - arm.dia_mmhg))
     share, sd_max = VALVES[mmhg_per_s]
     mean, sd = np.mean(errors, axis=0), np.std(errors, axis=0)
-    with capsys.disabled():
-        print(
-            f"\n  {mmhg_per_s:g} mmHg/s: {len(errors)} of 12, systolic {mean[0]:+.1f} SD {sd[0]:.1f}, "
-            f"diastolic {mean[1]:+.1f} SD {sd[1]:.1f} mmHg, refused: {', '.join(sorted(reasons)) or 'none'}",
-            end=" ",
-        )
+    print(
+        f"{mmhg_per_s:g} mmHg/s: {len(errors)} of 12, systolic {mean[0]:+.1f} SD {sd[0]:.1f}, "
+        f"diastolic {mean[1]:+.1f} SD {sd[1]:.1f} mmHg, refused: {', '.join(sorted(reasons)) or 'none'}"
+    )
     assert len(errors) >= share * 12
     assert np.max(np.abs(mean)) <= 5
     assert np.max(sd) <= sd_max

@@ -134,7 +134,7 @@ def test_chance_has_a_seed_and_each_boot_draws_anew(program: Make) -> None:
     assert not hashlib.sha256(b"").hexdigest().startswith(first[0].split()[0])
 
 
-def test_a_heap_of_some_size_is_the_program_s(program: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_heap_of_some_size_is_the_program_s(program: Make) -> None:
     """What the shims take comes on top of it and is not counted; no more comes on top than they take."""
     board = program(
         """
@@ -148,8 +148,7 @@ def test_a_heap_of_some_size_is_the_program_s(program: Make, capsys: pytest.Capt
         heap_bytes=256 * 1024,
     )
     whole, shims = map(int, printed(board, 5)[-1].split())
-    with capsys.disabled():
-        print(f"\nthe shims take {shims / 1024:.1f} KB, {SHIMS_BYTES / 1024:.0f} KB are added for them")
+    print(f"the shims take {shims / 1024:.1f} KB, {SHIMS_BYTES / 1024:.0f} KB are added for them")
     assert 0.95 * 256 * 1024 < whole <= 256 * 1024
     assert shims >= SHIMS_BYTES
 

@@ -75,10 +75,16 @@ class GrafanaDouble:
         return ANSWERS["old"]
 
     def _found(self, asked: dict[str, list[str]]) -> list[dict[str, Any]]:
-        """Those with every tag, the newest first, as the documentation says without `matchAny`."""
+        """Those with every tag, or with `matchAny` with one of them, that touch the range; the newest first."""
         wanted = set(asked.get("tags", []))
-        found = [one for one in self.annotations.values() if wanted <= set(one["tags"])]
-        return sorted(found, key=lambda one: -one["time"])[: int(asked.get("limit", ["100"])[0])]
+        enough = len(wanted) if asked.get("matchAny", ["false"])[0] != "true" else min(1, len(wanted))
+        begin_ms, end_ms = (int(asked.get(name, [text])[0]) for name, text in (("from", "0"), ("to", "9" * 15)))
+        found = [
+            one
+            for one in self.annotations.values()
+            if len(wanted & set(one["tags"])) >= enough and one["time"] <= end_ms and one["timeEnd"] >= begin_ms
+        ]
+        return sorted(found, key=lambda one: (-one["timeEnd"], -one["time"]))[: int(asked.get("limit", ["100"])[0])]
 
     def _added(self, given: dict[str, Any]) -> tuple[int, Any]:
         if not given.get("text") or given["text"] in self.refused_texts:

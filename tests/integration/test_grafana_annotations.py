@@ -1,12 +1,17 @@
 """Alarms, readiness and sessions as annotations: each once, with its own begin and end, whatever fails on the way."""
 
+import itertools
 import random
 import secrets
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from grafana_double import GrafanaDouble
+from grafana_queries import DASHBOARDS, load
 from msgspec.structs import replace
 from servers import wait_until
 
@@ -48,18 +53,33 @@ class Rig:
         self.annotator.stop()
         self.journal.stop()
 
-    def alarm(self, id_: str, what: str, at_ms: int, lasted_ms: int = 0, level: str = "medium") -> None:
+    def alarm(
+        self,
+        id_: str,
+        what: str,
+        at_ms: int,
+        lasted_ms: int = 0,
+        level: str = "medium",
+        chair: str = "bay-1",
+        session: str = "",
+    ) -> None:
         fields: dict[str, float | str] = {"id": id_, "what": what, "reason": "Oxygen saturation is low", "state": what}
+        fields["session"] = session
         if what == "raised":
             self.expected[id_] = (at_ms, at_ms)
         else:
             fields["lasted_ms"] = float(lasted_ms)
         if what in ("cleared", "latched"):
             self.expected[id_] = (at_ms - lasted_ms, at_ms)
-        self.put("alarm", at_ms, fields, {"rule": "spo2_low", "priority": level})
+        self.put("alarm", at_ms, fields, {"rule": "spo2_low", "priority": level}, chair)
 
     def put(
-        self, measurement: str, at_ms: int, fields: dict[str, float | str], tags: dict[str, str] | None = None
+        self,
+        measurement: str,
+        at_ms: int,
+        fields: dict[str, float | str],
+        tags: dict[str, str] | None = None,
+        chair: str = "bay-1",
     ) -> None:
         self.number += 1
         self.journal.put(
@@ -68,7 +88,7 @@ class Rig:
                     measurement=measurement,
                     at_ms=at_ms,
                     device="cb-1",
-                    chair="bay-1",
+                    chair=chair,
                     fields=fields,
                     tags=tags or {},
                     urgent=True,
@@ -116,6 +136,54 @@ def test_an_alarm_is_a_region_from_raise_to_end(rig: Rig) -> None:
     assert one["text"] == "Oxygen saturation is low"
 
 
+def test_a_page_finds_the_regions_of_what_is_chosen(rig: Rig) -> None:
+    """Whatever chair or session is chosen: its alarms in the colours of their levels, and nobody else's. Each choice
+    that a page offers is asked for as Grafana does."""
+    alarms = {f"{chair}-{level}": (chair, level) for chair in ("bay-1", "bay-2") for level in ("high", "medium", "low")}
+    for number, (id_, (chair, level)) in enumerate(alarms.items()):
+        rig.alarm(id_, "raised", 1_000 + number, level=level, chair=chair, session=f"s-{chair}")
+    rig.put("session", 2_000, {"what": "started", "who": "nurse", "session": "s-bay-1"})
+    rig.all_told()
+    offered = {"site": ["clinic"], "chair": ["bay-1", "bay-2"], "session": ["s-bay-1", "s-bay-2"]}
+    asked = 0
+    for dashboard in map(load, DASHBOARDS):
+        several = {variable["name"]: variable.get("multi", False) for variable in dashboard["templating"]["list"]}
+        for annotation in dashboard.get("annotations", {}).get("list", []):
+            if annotation["datasource"]["uid"] != "-- Grafana --":
+                continue
+            choices = [
+                [(name, values) for values in [[one] for one in offered[name]] + [offered[name]] * several[name]]
+                for name in offered
+                if name in several
+            ]
+            for chosen in map(dict, itertools.product(*choices)):
+                chairs = [session.removeprefix("s-") for session in chosen.get("session", [])] or chosen["chair"]
+                found = found_regions(rig.grafana, annotation["target"], chosen)
+                level = annotation["name"].removeprefix("Alarms, ")
+                own = {phase for phase in found if phase.startswith("phase-")} if level == "Phases" else {
+                    f"{chair}-{level}" for chair in chairs
+                }  # fmt: skip
+                assert found == own, f"{dashboard['title']}, {chosen}"
+                assert level != "Phases" or len(found) == chairs.count("bay-1")
+                asked += 1
+    # Three levels and phases; a chair's page offers two chairs; a session's one, the other or both, and two sessions.
+    assert asked == 4 * (2 + 3 * 2)
+
+
+def found_regions(grafana: GrafanaDouble, target: dict, chosen: dict[str, list[str]]) -> set[str]:
+    """Ids of what Grafana finds for an annotation query: a variable of several values splits its tag into as many."""
+    tags: list[str] = []
+    for tag in target["tags"]:
+        name = next((name for name in chosen if f"${name}" in tag), "")
+        tags += tag.replace(f"${name}", "\n".join(chosen[name])).split("\n") if name else [tag]
+    given = [("tags", tag) for tag in tags]
+    query = urlencode([*given, ("matchAny", str(target["matchAny"]).lower()), ("limit", target["limit"])])
+    headers = {"Authorization": f"Bearer {grafana.token}"}
+    status, found = grafana.answer("GET", f"/api/annotations?{query}", headers, b"")
+    assert status == 200
+    return {tag.removeprefix("id:") for one in found for tag in one["tags"] if tag.startswith("id:")}
+
+
 def test_a_latched_alarm_ended_when_it_latched(rig: Rig) -> None:
     """Its region and its one duration end there, also when somebody clears it ten minutes later."""
     (rule,) = [rule for rule in protocols.load_all()["demo"].rules if rule.id == "spo2_low"]
@@ -144,10 +212,30 @@ def test_doses_sessions_and_readiness_are_marks(rig: Rig) -> None:
     rig.put("readiness", 3_000, {"state": "CRITERIA_MET", "detail": "every criterion is met"}, {"criterion": "overall"})
     rig.put("readiness", 3_000, {"verdict": "met", "detail": ""}, {"criterion": "gait"})
     rig.all_told()
-    assert sorted((one["time"], one["text"]) for one in rig.grafana.annotations.values()) == [
+    marks = [one for one in rig.grafana.annotations.values() if "phase" not in one["tags"]]
+    assert sorted((one["time"], one["text"]) for one in marks) == [
         (1_000, "started, nurse"),
         (2_000, "dose first, nurse"),
         (3_000, "CRITERIA_MET: every criterion is met"),
+    ]
+
+
+def test_phases_are_regions_one_after_the_other(rig: Rig) -> None:
+    """From each mark to the next, the last to the end of the session; also if a crash makes the gateway tell again."""
+    stay = {"started": 1_000, "dose_first": 2_000, "dose_end": 5_000, "ended": 9_000}
+    for what, at_ms in stay.items():
+        rig.put("session", at_ms, {"what": what, "who": "nurse", "session": "s-1"})
+        rig.all_told()
+        rig.close()
+        forget_the_last(rig)
+        rig.open()
+    rig.put("session", 10_000, {"what": "started", "who": "nurse", "session": "s-2"})
+    rig.all_told()
+    assert sorted((one["time"], one["timeEnd"], one["text"]) for one in rig.grafana.tagged("phase")) == [
+        (1_000, 2_000, "before the dose"),
+        (2_000, 5_000, "dosing"),
+        (5_000, 9_000, "recovery"),
+        (10_000, 10_000, "before the dose"),
     ]
 
 
@@ -223,3 +311,18 @@ def forget_the_last(rig: Rig) -> None:
 
     with sqlite3.connect(rig.path) as connection:
         connection.execute("UPDATE marks SET value = max(0, value - 3) WHERE name = ?", (grafana_module.MARK,))
+
+
+def test_a_damaged_row_does_not_hold_up_those_behind_it(rig: Rig) -> None:
+    """One that is no JSON any more, and one that lacks its id, are left out."""
+    rig.annotator.stop()
+    rig.alarm("a-1", "raised", 1_000)
+    rig.alarm("a-2", "raised", 2_000)
+    rig.alarm("a-3", "raised", 3_000)
+    rig.journal.stop()
+    with closing(sqlite3.connect(rig.path)) as file, file:
+        file.execute("UPDATE rows SET fields = CAST(X'7B22FF' AS TEXT) WHERE fields LIKE '%a-1%'")
+        file.execute('UPDATE rows SET fields = \'{"what": "raised", "reason": ""}\' WHERE fields LIKE \'%a-2%\'')
+    rig.open()
+    rig.all_told()
+    assert rig.regions() == {"a-3": [(3_000, 3_000)]}

@@ -102,7 +102,7 @@ class Log:
             case NearBaseline():
                 return self._near(criterion, since_ms, now_ms)
             case Observed():
-                return self._observed(criterion, since_ms)
+                return self._observed(criterion, since_ms, now_ms)
             case Quiet():
                 loud_ms = self.loud.get(criterion.level, self.started_ms)
                 return now_ms - loud_ms >= criterion.for_s * 1000
@@ -138,9 +138,9 @@ class Log:
         )
         return near and apart and now_ms - last[-1][0] <= criterion.age_max_s * 1000
 
-    def _observed(self, criterion: Observed, since_ms: int) -> bool:
+    def _observed(self, criterion: Observed, since_ms: int, now_ms: int) -> bool:
         seen = self.seen(criterion.item)
-        if seen is None or seen[0] < since_ms:
+        if seen is None or seen[0] < since_ms or now_ms - seen[0] > criterion.age_max_s * 1000:
             return False
         if criterion.equals is not None:
             return seen[1] == float(WORD_VALUE.get(criterion.equals, criterion.equals))  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ class Log:
         total = 2 + (2 if apart_pct <= 20 else 1 if apart_pct <= 40 else 0)
         for item in ("gait", "nausea", "pain"):
             seen = self.seen(item)
-            if seen is None or seen[0] < since_ms:
+            if seen is None or seen[0] < since_ms or now_ms - seen[0] > criterion.observed_age_max_s * 1000:
                 return False
             total += int(seen[1]) if item == "gait" else 2 if seen[1] <= 3 else 1 if seen[1] <= 6 else 0
         return total >= criterion.at_least

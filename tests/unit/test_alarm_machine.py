@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 from hypothesis.stateful import rule as may
 from msgspec.structs import replace
+from properties import examples
 
 from gateway import wire
 from gateway.core import seating, signal, views
@@ -345,6 +346,6 @@ class ManyAlarms(Alarms):
 
 
 TestAlarms = Alarms.TestCase
-TestAlarms.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestAlarms.settings = settings(max_examples=examples(200), stateful_step_count=50, deadline=None)
 TestManyAlarms = pytest.mark.long(ManyAlarms.TestCase)
-TestManyAlarms.settings = settings(max_examples=600, stateful_step_count=80, deadline=None)
+TestManyAlarms.settings = settings(max_examples=examples(600), stateful_step_count=80, deadline=None)

@@ -13,6 +13,7 @@ from core_helpers import BOARD, CHAIR, SITE, Story, published
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from properties import examples
 
 from gateway import wire
 from gateway.core.outputs import Output, Publish
@@ -128,7 +129,7 @@ class Clinic:
         return [alarms, state.level, state.sound, people, pressures, verdicts, state.during_outage, self.answers]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(events, st.data())
 def test_a_crash_at_any_event_changes_nothing(happening: list[Event], data: st.DataObject) -> None:
     """Alarms with their names, levels and acknowledgements, sounds and pauses, doses, observations, pressures, criteria

@@ -7,6 +7,7 @@ from core_helpers import BOARD, Story, only, published, record_ids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from properties import examples
 
 from gateway import wire
 from gateway.core.outputs import RecordId
@@ -92,7 +93,7 @@ OFTEN = ["record"] * 6 + ["deliver"] * 8 + ["resend"] * 2 + ["commit"] * 3 + ["s
 SELDOM = ["overflow", "reboot", "crash"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.randoms(use_true_random=False), st.lists(st.sampled_from(OFTEN + SELDOM), max_size=120))
 def test_an_ack_covers_only_what_is_durable(chance: random.Random, story: list[str]) -> None:
     """Over loss, reordering, repeats, an outbox that overflows, reboots, and crashes of the gateway: what a board may

@@ -76,11 +76,24 @@ def test_a_delayed_record_of_the_boot_before_is_kept_but_not_current() -> None:
     device, _ = heard(before, 0)
     device, _ = heard(after, 1, device=device)
     device, taken = heard(before, 2, device=device)
-    assert taken == Taken(duplicate=False, live=False, at_mono_ms=None)
+    assert taken == Taken(duplicate=False, live=False, at_mono_ms=BEGIN_MS + 2_000)
     assert device.boot == OTHER
     assert stored(device, BOOT, 2).durable[BOOT] == ((2, 2),)
     device, taken = heard(after, 3, device=device)
     assert taken.live
+
+
+def test_what_a_board_carried_over_its_restart_has_its_time() -> None:
+    """By the clock that the boot before had, whatever the new one says; of the boot before that nobody knows."""
+    first, second = Board(), Board(boot=OTHER, on_since_ms=BEGIN_MS + 3_000)
+    device, _ = heard(first, 0, 2)
+    device, _ = heard(second, 4, 5, device=device)
+    held = first.record(wire.Event, BEGIN_MS + 2_500, kind="button", name="call", late=True)
+    device, taken = take(device, held, BEGIN_MS + 6_000)
+    assert taken == Taken(duplicate=False, live=False, at_mono_ms=BEGIN_MS + 2_500)
+    device, _ = heard(Board(boot="00000000000000b3", on_since_ms=BEGIN_MS + 7_000), 8, device=device)
+    older = first.record(wire.Event, BEGIN_MS + 2_600, kind="button", name="call", late=True)
+    assert take(device, older, BEGIN_MS + 9_000)[1].at_mono_ms is None
 
 
 def test_only_a_few_boots_are_kept_and_the_speaking_one_is_among_them() -> None:

@@ -244,7 +244,7 @@ def test_a_delayed_packet_of_the_boot_before_does_not_become_current() -> None:
 
 
 def test_what_a_board_carried_over_a_restart_is_acknowledged_when_it_comes_again() -> None:
-    """The first time it is only written; again, and durable, one ack of that boot covers all that is durable of it."""
+    """The first time it has no answer; again, and durable, one ack of that boot covers all that is durable of it."""
     story = Story()
     story.starts()
     story.watched(3)
@@ -577,6 +577,17 @@ def test_a_reading_is_written_with_its_sensors_time() -> None:
     story.passes(2)
     [row] = rows(story.vitals(age_ms=700), "vitals")
     assert row.at_ms == BEGIN_UTC_MS + 2_000 - 700
+
+
+def test_the_reading_that_begins_a_delay_is_written_at_once() -> None:
+    """Lost with the process, it would cost the alarm's delay the length of the outage. The others are written
+    together."""
+    story = Story()
+    story.starts()
+    for spo2_pct, urgent in ((97.0, False), (89.0, True), (89.0, False), (97.0, False), (89.0, True)):
+        story.passes(1)
+        [row] = rows(story.vitals(spo2_pct=spo2_pct), "vitals")
+        assert row.urgent == urgent
 
 
 def test_a_reply_is_written_down() -> None:

@@ -12,7 +12,8 @@ from gateway import influx_writers
 from gateway.config import InfluxConfig
 from gateway.core.outputs import Row
 from gateway.influx import Sink
-from gateway.influx_writers import BadLines, Forbidden, Unavailable, writer_for
+from gateway.influx_answers import BadLines, Forbidden, Unavailable
+from gateway.influx_writers import writer_for
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 
@@ -28,6 +29,9 @@ class Scripted:
     def set_up(self):
         pass
 
+    def copy(self, since_ns):
+        """Those rows are of long ago."""
+
     def write(self, lines):
         self.calls += 1
         if self.error is not None:
@@ -39,7 +43,8 @@ class Scripted:
 
 
 def row(number: int, word: str = "good") -> Row:
-    return Row(measurement="vitals", at_ms=number, device="cb-1", chair="bay-1", fields={"n": float(number), "w": word})
+    fields = {"seq": float(number), "quality": word}
+    return Row(measurement="vitals", at_ms=number, device="cb-1", chair="bay-1", fields=fields)
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ def test_rows_are_sent_in_order_and_marked(rig):
     journal.put([row(n) for n in range(1, 4)])
     sink.start()
     wait_until(lambda: marks(journal) == (3, {}), "the mark")
-    assert writer.stored[0] == 'vitals,chair=bay-1,device=cb-1,site=clinic n=1,w="good" 1000001'
+    assert writer.stored[0] == 'vitals,chair=bay-1,device=cb-1,site=clinic quality="good",seq=1 1000001'
     assert len(writer.stored) == 3
     assert sink.health().state == "ok"
 
@@ -80,7 +85,7 @@ def test_one_bad_line_is_quarantined_and_the_others_are_stored(rig):
     sink.start()
     wait_until(lambda: marks(journal)[0] == 100, "the mark")
     assert marks(journal)[1] == dict.fromkeys((3, 90), "partial write: field type conflict")
-    assert len(set(writer.stored)) == 98
+    assert len({line for line in writer.stored if line.startswith("vitals")}) == 98
     assert writer.calls < 50
     assert sink.health().quarantined == 2
 
@@ -127,7 +132,7 @@ def test_a_restart_goes_on_where_the_server_took_rows(rig):
     again.start()
     wait_until(lambda: marks(journal)[0] == 3, "the mark")
     again.stop()
-    assert [line.split()[1] for line in second.stored] == ['n=3,w="good"']
+    assert [line.split()[1] for line in second.stored] == ['quality="good",seq=3']
 
 
 def test_a_programming_error_does_not_end_the_sink(rig):

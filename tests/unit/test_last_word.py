@@ -1,11 +1,12 @@
 """An alarm that a gateway said and died before it wrote it down: the broker kept the last state."""
 
 import pytest
-from core_helpers import CHAIR, SITE, Story, published, rows
+from core_helpers import CHAIR, SITE, Story, protocol, published, rows, transitions
 from msgspec.structs import replace
 
 from gateway import wire
 from gateway.core.outputs import Output, Snapshot
+from gateway.core.protocol import content_hash
 
 OTHER_BOOT = "00000000000000a0"
 
@@ -57,6 +58,24 @@ def test_a_name_outlives_a_second_death_before_writing() -> None:
     assert [change.id for change in published(wire.AlarmTransition, told)] == [name]
     third.vitals(spo2_pct=84.0)
     assert [view.id for view in third.state().alarms] == [name]
+
+
+def test_a_word_of_before_does_not_hide_that_the_protocol_changed() -> None:
+    """The alarm goes on, and the session is still held to the protocol of today: what an older one had signed or held
+    counts no more."""
+    before = Story()
+    before.becomes_ready()
+    kept = len(before.outputs)
+    before.vitals(spo2_pct=84.0)
+    last = before.state()
+    del before.outputs[kept:]
+    before.protocol = protocol(audio_pause_s=60)
+    after, told = died_before_writing(before, last)
+    assert transitions(told, "spo2_low") == ["raised"]
+    after.tick()
+    assert "protocol_changed" in [row.fields["what"] for row in rows(after.outputs, "session")]
+    assert after.session().protocol_hash == content_hash(before.protocol)
+    assert (after.session().readiness, after.session().held) == ("NOT_READY", {})
 
 
 def test_what_was_written_is_believed_over_an_older_word() -> None:

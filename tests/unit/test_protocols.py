@@ -29,6 +29,16 @@ def changed(old: str, new: str) -> str:
 
 
 HIGH = 'tiers = [{ level = "high", reaches = 1, delay_s = 2 }]'
+PULSE_LOW = '[[rules]]\nid = "pulse_low"'
+OTHER_FALL = """[[rules]]
+id = "slower"
+measure = "spo2_fall_pct"
+kind = "physiological"
+reason = "Saturation has fallen slowly"
+window_s = 600
+tiers = [{ level = "low", reaches = 8 }]
+
+"""
 BAD: dict[str, tuple[str, tuple[str, ...]]] = {
     "cut off": (GOOD[: GOOD.index("[end]")], ("end: found nothing", '[end] of = "demo"')),
     "another's end": (GOOD.replace('of = "demo"', 'of = "domo"'), ("end: found 'domo'", '[end] of = "demo"')),
@@ -85,6 +95,10 @@ BAD: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a depth without a delay": (changed(HIGH, HIGH.replace("delay_s = 2", "depth_s = 2")), ("high.depth_s: found 2",)),
     "a window for what does not fall": (changed(HIGH, HIGH + "\nwindow_s = 60"), ("range.window_s: found 60",)),
+    "two windows for one fall": (
+        changed(PULSE_LOW, OTHER_FALL + PULSE_LOW),
+        (":55: rules.slower.window_s: found 600; allowed: 60, as spo2_falling has: one window is kept of spo2_fall",),
+    ),
     "a fall without a window": (changed("window_s = 60", "window_s = 0"), ("window_s: found 0; allowed: over 0",)),
     "a silence that silence keeps quiet": (
         re.sub(r'(?s)(id = "silence".*?by = )"away"', r'\1"silence"', GOOD, count=1), ("silence.suppress: found",)
@@ -123,6 +137,20 @@ BAD: dict[str, tuple[str, tuple[str, ...]]] = {
     "pressures that are always too close together": (
         changed("readings = 1\n", "readings = 2\nspacing_s = 90\n"),
         ("pressure_near_baseline.spacing_s: found 90; allowed: at most cuff.recovery_s, 60",),
+    ),
+    "an answer that is too old before the next question": (
+        changed('item = "gait"\nlabel = "Walks steadily?"\nphases = ["recovery"]\nafter_s = 15\nevery_s = 60',
+                'item = "gait"\nlabel = "Walks steadily?"\nphases = ["recovery"]\nafter_s = 15\nevery_s = 301'),
+        ("criteria.gait.age_max_s: found 300; allowed: at least every_s of ask_gait, 301",),
+    ),
+    "a question asked once for an answer that ages": (
+        changed('item = "gait"\nlabel = "Walks steadily?"\nphases = ["recovery"]\nafter_s = 15\nevery_s = 60',
+                'item = "gait"\nlabel = "Walks steadily?"\nphases = ["recovery"]\nafter_s = 15\nevery_s = 0'),
+        ("observations.ask_gait.every_s: found 0; allowed: over 0, at most 300: criterion gait counts no older",),
+    ),
+    "an answer that counts for ever": (
+        changed('steady"\nsince = "dose_end"\nage_max_s = 300', 'steady"\nsince = "dose_end"\nage_max_s = 86400'),
+        (":449: criteria.gait.age_max_s: found 86400", "60 to 14400"),
     ),
     "a pressure that is always too old": (changed("age_max_s = 180", "age_max_s = 30"), ("age_max_s: found 30", "60")),
     "no criterion": (

@@ -10,7 +10,7 @@ from gateway import wire
 from gateway.core import readiness
 from gateway.core.protocol import Coverage, Criterion, Elapsed, Hold, NearBaseline, Observed, Quiet, Score
 from gateway.core.readiness import held_with, loud_with
-from gateway.core.session import GOOD_MINUTES_MAX, Pressure, Seen, Session
+from gateway.core.session import GOOD_MINUTES_MAX, Off, Pressure, Seen, Session
 
 DOSE_END_MS = BEGIN_MS
 S = 1_000
@@ -211,10 +211,51 @@ def test_an_observation_from_before_the_end_of_the_dose_is_unknown(session: Sess
     assert verdict(AWAKE, session, 60) == "unknown"
 
 
+@pytest.mark.parametrize("value", [5, 4])
+def test_an_observation_of_long_ago_is_unknown(value: float) -> None:
+    """Whatever it was, good or bad; what to do is said with its age. Half an hour where the criterion does not say."""
+    session = seen("moaas", value, 0)
+    assert verdict(AWAKE, session, 1_800) == ("met" if value == 5 else "unmet")
+    assert verdict(AWAKE, session, 1_800.001) == "unknown"
+    soon = replace(AWAKE, age_max_s=60)
+    assert verdict(soon, session, 60) != "unknown"
+    assert verdict(soon, session, 60.001) == "unknown"
+    [view] = readiness.assess(protocol(criteria=(AWAKE,)), session, DOSE_END_MS + 2_520 * S)
+    assert view.detail == "observe again: seen 42 min ago, counts for 30 min"
+
+
+def test_an_observation_from_before_the_computer_was_off_is_unknown() -> None:
+    """Nobody knows how old it is; one made since then counts."""
+    off = replace(STAY, off=Off(until_mono_ms=DOSE_END_MS + 10 * S))
+    assert verdict(AWAKE, seen("moaas", 5, 10, off), 20) == "unknown"
+    assert verdict(AWAKE, seen("moaas", 5, 10.001, off), 20) == "met"
+    padss = replace(scored(**GOOD_PADSS), off=Off(until_mono_ms=DOSE_END_MS + 1 * S))
+    assert verdict(PADSS, padss, 20) == "unknown"
+
+
+def test_readiness_is_revoked_in_the_moment_in_which_an_observation_is_too_old() -> None:
+    """By time alone, without a reading or an action, and with the reason; looking again meets it again."""
+    criteria = (replace(AWAKE, id="awake", age_max_s=60),)
+    story = Story(protocol=protocol(criteria=criteria))
+    story.starts()
+    story.doses("first", "end")
+    story.does(SEEN_WELL)
+    assert story.session().readiness == "CRITERIA_MET"
+    assert story.does(wire.SignOff()).ok
+    assert not rows(story.watched(60), "readiness")
+    told = rows(story.passes(0.1), "readiness")
+    [overall] = [row.fields for row in told if row.tags["criterion"] == "overall"]
+    assert overall["state"] == "NOT_READY"
+    assert "observe again: seen 60 s ago" in str(overall["detail"])
+    assert story.session().signed_off_by == ""
+    story.does(SEEN_WELL)
+    assert story.session().readiness == "CRITERIA_MET"
+
+
 def test_an_escort_may_be_there_from_the_beginning() -> None:
     """Without a clock it counts from the session's start; a no is a no."""
-    assert verdict(ESCORT, seen("escort", 1, -3_000), 1) == "met"
-    assert verdict(ESCORT, seen("escort", 0, -3_000), 1) == "unmet"
+    assert verdict(ESCORT, seen("escort", 1, -1_700), 1) == "met"
+    assert verdict(ESCORT, seen("escort", 0, -1_700), 1) == "unmet"
     assert verdict(ESCORT, STAY, 1) == "unknown"
 
 
@@ -343,13 +384,45 @@ def test_a_score_with_an_item_missing_is_unknown(missing: str) -> None:
 
 
 def test_a_score_counts_nothing_that_is_old() -> None:
-    """A pressure over its age, a saturation over its own, an observation from before the clock: unknown."""
+    """A pressure over its age, a saturation over its own, an observation over its own or from before the clock:
+    unknown; the detail says what is to be seen again."""
+    lately = replace(PADSS, observed_age_max_s=60)
+    assert verdict(lately, scored(**GOOD_PADSS), 61) == "met"
+    assert verdict(lately, scored(**GOOD_PADSS), 61.001) == "unknown"
+    [view] = readiness.assess(protocol(criteria=(lately,)), scored(**GOOD_PADSS), DOSE_END_MS + 70 * S)
+    assert view.detail.startswith("gait seen 69 s ago: observe again; nausea seen 69 s ago: observe again")
     assert verdict(ALDRETE, scored(**GOOD_ALDRETE), 80) == "met"
     assert verdict(ALDRETE, scored(**GOOD_ALDRETE), 80.001) == "unknown"
     assert verdict(PADSS, scored(**GOOD_PADSS), 190) == "met"
     assert verdict(PADSS, scored(**GOOD_PADSS), 190.001) == "unknown"
     assert verdict(PADSS, seen("gait", 2, -1, scored(nausea=0, pain=0)), 20) == "unknown"
     assert verdict(PADSS, replace(scored(**GOOD_PADSS), baseline=None), 20) == "unknown"
+
+
+def test_a_screen_scores_no_answer_of_long_ago() -> None:
+    """The item says so in place of its points; one that is seen again has them again. A dissociation of long ago is
+    neither there nor over."""
+    story = Story(protocol=protocol(observed_age_max_s=300))
+    story.starts()
+    story.doses("first", "end")
+    story.does(replace(SEEN_WELL, dissociation=True))
+
+    def shown() -> dict[str, tuple[object, str]]:
+        scores = {one.id: one.items for one in story.state().scores}
+        items = {item.id: (item.points, item.detail) for name in ("padss", "news2") for item in scores[name]}
+        return {name: items[name] for name in ("gait", "consciousness")}
+
+    story.passes(300)
+    assert shown() == {"gait": (2, "steady"), "consciousness": (3, "dissociated")}
+    story.passes(0.1)
+    old = {"gait": (wire.UNSET, "gait seen 5 min ago: observe again"),
+           "consciousness": (wire.UNSET, "MOAA/S seen 5 min ago: observe again")}  # fmt: skip
+    assert shown() == old
+    story.does(wire.Observe(moaas=5, oriented=True, gait="help"))
+    assert shown() == {
+        "gait": (1, "with help"),
+        "consciousness": (wire.UNSET, "dissociation seen 5 min ago: observe again"),
+    }
 
 
 COVERAGE = Coverage(id="c", label="Watched", at_least_pct=90, over_s=120)

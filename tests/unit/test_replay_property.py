@@ -9,6 +9,7 @@ from core_helpers import CHAIR, Story
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from properties import examples
 from replay_journals import demo, journal_of, said_again
 
 from gateway import wire
@@ -115,7 +116,12 @@ class Stay:
             story.passes(0.2)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate])
+@settings(
+    max_examples=examples(12),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.reuse, Phase.generate],
+)
 @given(st.lists(STEPS, min_size=3, max_size=8))
 def test_a_replay_says_what_was_said(steps: list[tuple[Any, ...]]) -> None:
     """Every transition with its time, alarm, level and person."""

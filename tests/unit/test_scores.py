@@ -117,7 +117,7 @@ NEEDED: dict[ScoreName, dict[str, tuple[str, ...]]] = {
         "oxygen": ("oxygen",),
         "pressure": ("sys_mmhg",),
         "pulse": ("pulse_bpm",),
-        "consciousness": ("moaas", "oriented"),
+        "consciousness": ("moaas", "oriented", "dissociation"),
     },
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 patient."""
 
 import pytest
-from core_helpers import BOARD, CHAIR, SITE, Story, only, published, record_ids, rows
+from core_helpers import BOARD, CHAIR, SITE, Story, only, published, record_ids, refusals, rows
 
 from gateway import wire
 from gateway.core import boards
@@ -248,6 +248,36 @@ def test_where_a_board_was_is_known_at_another_chair_too() -> None:
     kept = boards.swap(Boards(), configured, BOARD, SPARE, at_first)
     kept = boards.swap(kept, configured, OTHER_BOARD, BOARD, at_other)
     assert kept.former == {BOARD: at_first, OTHER_BOARD: at_other}
+
+
+def test_every_place_of_a_board_is_known_by_its_time() -> None:
+    """It was here, then there, and stands at a third chair: each time has its chair. The oldest are forgotten."""
+    configured = {CHAIR: BOARD, OTHER: OTHER_BOARD}
+    kept = Boards()
+    for number in range(6):
+        left = Former(chair=f"bay-{number}", session="", since_mono_ms=10 * number, until_mono_ms=10 * number + 5)
+        kept = boards.swap(kept, configured | {left.chair: BOARD}, BOARD, SPARE, left)
+    found = [boards.formerly(kept, BOARD, at_ms) for at_ms in (0, 24, 25, 54, 55)]
+    assert [one and one.chair for one in found] == ["bay-2", "bay-2", "bay-3", "bay-5", None]
+    assert boards.formerly(kept, SPARE, 0) is None
+
+
+def test_a_chair_that_is_gone_keeps_what_its_board_still_holds() -> None:
+    """The clinic took the chair away after the swap: a late reading and a call are written as of there, and break
+    nothing."""
+    story = ward()
+    first = story.session().id
+    story.does(wire.Swap(device=SPARE))
+    story.starts(chair=OTHER)
+    assert story.does(wire.Swap(device=BOARD), chair=OTHER).ok
+    story.watched(3, BOARD)
+    story.chairs, story.spares = {OTHER: OTHER_BOARD}, (BOARD, SPARE)
+    after = story.crashed()
+    late = after.vitals(BOARD, age_ms=9_000, spo2_pct=70.0)
+    called = after.record(wire.Event, BOARD, kind="button", name="call", age_ms=9_000)
+    assert [(row.chair, row.fields["session"]) for row in rows([*late, *called]) if row.seq] == [(CHAIR, first)] * 2
+    assert not refusals([*late, *called])
+    assert after.state(OTHER).during_outage == []
 
 
 def test_what_a_board_still_holds_is_never_the_next_patients() -> None:

@@ -52,12 +52,20 @@ PROTOCOL = protocol(
         NearBaseline(
             id="near", label="Pressure", sys_within_mmhg=20, dia_within_mmhg=15, since="first_dose", age_max_s=90
         ),
-        Observed(id="awake", label="Awake", item="moaas", since="dose_end", at_least=5),
+        Observed(id="awake", label="Awake", item="moaas", since="dose_end", at_least=5, age_max_s=90),
         Observed(id="calm", label="No dissociation", item="dissociation", since="dose_end", equals=False),
         Observed(id="walks", label="Walks", item="gait", since="dose_end", equals="steady"),
         Quiet(id="quiet", label="Quiet", level="medium", for_s=10),
         Coverage(id="watched", label="Watched", at_least_pct=50, over_s=60),
-        Score(id="padss", label="PADSS", score="padss", at_least=9, since="dose_end", pressure_age_max_s=90),
+        Score(
+            id="padss",
+            label="PADSS",
+            score="padss",
+            at_least=9,
+            since="dose_end",
+            pressure_age_max_s=90,
+            observed_age_max_s=120,
+        ),
     )
 )
 PROTOCOLS = {PROTOCOL.id: PROTOCOL}
@@ -496,7 +504,7 @@ def _starts(event: Happening, session: Session) -> bool:
 
 
 TestStay = Stay.TestCase
-TestStay.settings = settings(max_examples=100, stateful_step_count=25, deadline=None, report_multiple_bugs=False)
+TestStay.settings = settings(stateful_step_count=25, deadline=None, report_multiple_bugs=False)
 
 
 def test_the_way_to_readiness_leads_there() -> None:

@@ -191,7 +191,8 @@ class Ward(Story):
 
 @pytest.fixture
 def ward() -> Ward:
-    story = Ward(chairs={name: f"cb-{number:06d}" for number, name in enumerate(NAMES, 1)})
+    chairs = {name: f"cb-{number:06d}" for number, name in enumerate(NAMES, 1)}
+    story = Ward(chairs=chairs, roles={"A. Nurse": "lead"})
     for name in NAMES:
         story.starts(chair=name)
     story.watched_all(3)
@@ -249,6 +250,22 @@ def test_another_alarm_of_a_member_sounds_by_itself(ward: Ward) -> None:
     ward.record(wire.Event, ward.chairs[NAMES[2]], kind="button", name="call")
     assert ward.told(NAMES[2]) == (True, True)
     assert ward.told(NAMES[3]) == (False, False)
+
+
+def test_a_member_whose_sound_is_off_is_reminded_of_it(ward: Ward) -> None:
+    """The group carries the sound, and nobody's reminder: whoever acknowledged the group did not switch this one on."""
+    ward.passes(40)
+    ward.does_for_all(wire.Acknowledge())
+    assert ward.does(wire.AudioOff(on=True), chair=NAMES[2]).ok
+    heard: list[tuple[float, tuple[bool, bool]]] = []
+    for _ in range(160):
+        ward.passes(1)
+        heard += [(ward.now_ms, ward.told(NAMES[2]))]
+        assert ward.told(NAMES[3]) == (False, False)
+    assert ward.whole() is not None
+    off_ms = ward.alarm("silence", NAMES[2]).audio_off_mono_ms
+    assert [(ms - off_ms) // 1000 for ms, told in heard if told != (False, False)] == [150, 151, 152, 153]
+    assert {told for _, told in heard} == {(False, False), (True, True)}
 
 
 def test_a_crash_changes_nothing(ward: Ward) -> None:

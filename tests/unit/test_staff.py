@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from gateway import wire
 from gateway.core import cuff_plan, session_views
+from gateway.core.protocol import Quiet
 
 ACTIONS: list[wire.Action] = [
     wire.Start(protocol="demo", alias="red"),
@@ -285,7 +286,27 @@ def test_nobody_leaves_without_an_escort_whatever_the_protocol_asks(seen: bool |
     story.watched(20)
     assert story.does(wire.SignOff()).ok
     done = story.does(wire.Discharge())
-    assert (done.ok, done.reason) == (False, "no escort is recorded")
+    assert not done.ok
+    assert done.reason.startswith("no escort is here: ")
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_escort_of_long_ago_takes_nobody_home(asked: bool) -> None:
+    """Whether the protocol asks for one or not: it may have left meanwhile, and the reason says when it was there."""
+    criteria = tuple(one for one in DEMO.criteria if isinstance(one, Quiet) or (asked and one.id == "escort"))
+    story = Story(protocol=protocol(criteria=criteria, observed_age_max_s=300))
+    story.starts()
+    story.does(wire.Observe(escort=True))
+    story.watched(301)
+    signed = story.does(wire.SignOff())
+    assert signed.ok != asked
+    done = story.does(wire.Discharge())
+    assert not done.ok
+    assert asked or done.reason == "no escort is here: observe again: seen 5 min ago, counts for 5 min"
+    story.does(wire.Observe(escort=True))
+    story.passes(0.1)
+    assert story.does(wire.SignOff()).ok == asked
+    assert story.does(wire.Discharge()).ok
 
 
 @pytest.mark.parametrize("what", ["discharged", "aborted: moved to a ward"])

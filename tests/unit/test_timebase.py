@@ -4,6 +4,7 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from gateway.core.timebase import TimeMap, fed, sensor_mono_ms
 
@@ -34,7 +35,7 @@ def test_age_is_counted_back() -> None:
     assert sensor_mono_ms(heard([(1_000, 0)]), 1_000, 400) == BOARD_ON_MS + 600
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.sampled_from([-50, 50]), st.integers(0, 2**32))
 def test_a_drifting_clock_is_followed(ppm: int, seed: int) -> None:
     """50 ppm for two hours are 360 ms; the map stays within the delays and what drifts in its two minutes."""
@@ -79,7 +80,7 @@ def test_resent_records_do_not_turn_a_map_that_was_not_fed() -> None:
     assert sensor_mono_ms(late, 50_000, 0) == BOARD_ON_MS + 50_020
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(0, 2_000), min_size=3, max_size=300), st.integers(0, 600))
 def test_a_radio_that_is_slow_for_minutes_is_believed_in_the_end(delays_ms: list[int], extra_ms: int) -> None:
     """A delay that stays is learned within two minutes, and until then values look older than they are, never newer."""

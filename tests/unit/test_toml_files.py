@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
+from properties import examples
 
 from gateway import protocols
 from gateway.toml_files import document, places, shape
@@ -104,7 +105,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(WORDS, VALUES, max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_text_is_walked_to_its_end(values: dict[str, Any]) -> None:
     """Whatever stands in it, every value has the line that its value stands on."""
     text = "\n".join(f"{name} = {written(value)}" for name, value in values.items())

@@ -65,7 +65,7 @@ class Readiness:
                 passed_s = (now_ms + slack_ms - began_ms) / 1000
                 return "" if passed_s >= criterion.at_least_s else f"only {passed_s:.0f} s of {criterion.at_least_s:g}"
             case Observed():
-                return _observed(criterion, stay)
+                return _observed(criterion, stay, now_ms - slack_ms)
             case Quiet():
                 since_ms = now_ms - criterion.for_s * 1000 + slack_ms
                 loud = [at_ms for at_ms, level in self._loud if RANK[level] >= RANK[criterion.level]]
@@ -123,13 +123,15 @@ class Readiness:
         return "too close together" if min(spacings_ms, default=10**9) + slack_ms < criterion.spacing_s * 1000 else ""
 
 
-def _observed(criterion: Observed, stay: Stay) -> str:
+def _observed(criterion: Observed, stay: Stay, now_ms: int) -> str:
     began_ms = stay.started_ms if criterion.since is None else stay.clock_ms(criterion.since)
     if began_ms is None:
         return f"{criterion.since} is not marked"
     value, at_ms = stay.seen.get(criterion.item, (None, 0))
     if value is None or at_ms < began_ms:
         return "nobody has seen it since"
+    if now_ms - at_ms > criterion.age_max_s * 1000:
+        return f"it was seen {(now_ms - at_ms) / 1000:.0f} s ago"
     if criterion.equals is not None:
         return "" if value == criterion.equals else f"it is {value}"
     if isinstance(value, str):

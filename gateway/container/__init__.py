@@ -1,0 +1,1 @@
+"""What only the stack of containers needs (compose.yaml): its secrets, its watchdog, its health checks."""

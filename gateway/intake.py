@@ -174,7 +174,7 @@ class Intake:
             outputs.append(floor.annunciate(name, now_ms))
         # A row that is durable is not sent again: what it changed, beside a value that the next one replaces, must be
         # as durable. A delay that has begun would else begin anew after a crash.
-        if not isinstance(read, VitalsRead) or not live or _timers(before) != _timers(floor.chairs[name]):
+        if not isinstance(read, VitalsRead) or not live or _lasting(before) != _lasting(floor.chairs[name]):
             outputs.append(floor.kept(name, now_ms, utc_ms))
         return [*outputs, floor.state(name, now_ms)] if shown else outputs
 
@@ -183,7 +183,10 @@ def _is_call(message: wire.Message) -> TypeGuard[wire.Event]:
     return isinstance(message, wire.Event) and message.kind == "button" and message.name == "call"
 
 
-def _timers(now: ChairState) -> tuple[list[Tiers], list[int | None]]:
-    """How far every alarm's delays are, and since when each criterion of the session holds."""
+def _lasting(now: ChairState) -> tuple[list[tuple[Tiers, float | None]], list[int | None]]:
+    """How far every alarm's delays are, which value it shows, and since when each criterion of the session holds."""
     holds = [held.since_mono_ms for held in now.session.held.values()] if now.session is not None else []
-    return [alarm.tiers for alarm in now.alarms.values()], holds
+    return [
+        (alarm.tiers, alarm.sample.value if alarm.shown and alarm.sample is not None else None)
+        for alarm in now.alarms.values()
+    ], holds

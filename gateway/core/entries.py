@@ -110,7 +110,7 @@ class _Fold(Struct):
     last_ms: int | None = None
     end_ms: int | None = None
     phase_ms: int = 0
-    baseline: Entry | None = None
+    baselines: tuple[Entry, ...] = ()
     seen: dict[str, Seen] = {}
 
 
@@ -130,14 +130,17 @@ def _folded(session: Session, entries: tuple[Entry, ...]) -> Session:
             before_ms = entry.at_mono_ms
             _dosed(fold, entry.fact, entry.at_mono_ms)
         elif isinstance(entry.fact, wire.Baseline):
-            fold.baseline = entry
+            fold.baselines = (*fold.baselines, entry)
         else:
             seen = {
                 item: Seen(value=value, at_mono_ms=entry.at_mono_ms, who=entry.who)
                 for item, value in _items(entry.fact).items()
             }
             fold.seen = {**fold.seen, **seen}
-    baseline, readings = _baseline(fold.baseline, fold.first_ms)
+    baseline, readings = None, 0
+    for entry in fold.baselines:
+        # Each must hold, not only the last, which counts: that one may be corrected away.
+        baseline, readings = _baseline(entry, fold.first_ms)
     return replace(
         session,
         entries=entries,
@@ -169,10 +172,8 @@ def _dosed(fold: _Fold, dose: wire.Dose, at_ms: int) -> None:
         fold.end_ms = fold.phase_ms = at_ms
 
 
-def _baseline(entry: Entry | None, first_dose_ms: int | None) -> tuple[Pressure | None, int]:
+def _baseline(entry: Entry, first_dose_ms: int | None) -> tuple[Pressure | None, int]:
     """The baseline and of how many readings it is the median."""
-    if entry is None:
-        return None, 0
     fact = entry.fact
     assert isinstance(fact, wire.Baseline)
     if not isinstance(fact.sys_mmhg, UnsetType) and not isinstance(fact.dia_mmhg, UnsetType):

@@ -152,3 +152,9 @@ SLOW: list[Event] = [97.0, *[88.0] * 12, 97.0]
 def test_a_stay_survives_a_crash_at_each_of_its_events(happening: list[Event], dies_at: int) -> None:
     """A fall, an acknowledgement, a rise, a pause, a cuff over its limit, the end of the dose; and a slow fall."""
     assert Clinic().lives(happening, dies_at).seen() == Clinic().lives(happening, None).seen()
+
+
+def test_an_alarm_comes_back_with_its_last_value() -> None:
+    """Not with the worst one, though the last changed nothing else."""
+    happening: list[Event] = [97.0, 97.0, 97.0, 91.0, 91.0, 91.0, 80.0, (120.0, 80.0), 84.0, (120.0, 80.0)]
+    assert Clinic().lives(happening, 9).seen() == Clinic().lives(happening, None).seen()

@@ -228,6 +228,13 @@ def test_a_first_dose_that_was_earlier_takes_readings_from_a_measured_baseline()
         corrected(session, "entry-3", wire.Dose(what="first", minutes_ago=59))
 
 
+def test_a_baseline_cannot_be_corrected_to_one_that_nobody_could_enter() -> None:
+    """Though a newer one counts: that may be corrected away, and none is left."""
+    session = after(TYPED, TYPED)
+    with pytest.raises(entries.Wrong, match="with this correction, a measured baseline needs 2"):
+        corrected(session, "entry-1", MEASURED)
+
+
 def test_a_first_dose_that_was_later_gives_readings_back_to_a_measured_baseline() -> None:
     """As if it had been right from the beginning."""
     session = measured((0.1, 118, 76), (0.2, 120, 80), (1.5, 126, 84))

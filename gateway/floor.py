@@ -155,6 +155,11 @@ class Floor:
                 return session.id
         return ""
 
+    def chair_with(self, session: str) -> str:
+        """Where this session is, empty if nowhere."""
+        sessions = ((name, state.session) for name, state in self.chairs.items())
+        return next((name for name, now in sessions if now is not None and now.id == session), "")
+
     def formerly(self, board: str, at_ms: int | None) -> tuple[str, str] | None:
         """The chair and the session of which a board spoke that stood elsewhere then; None: of its place of today."""
         former = boards.formerly(self.boards, board, at_ms) if at_ms is not None else None

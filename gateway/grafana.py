@@ -95,6 +95,7 @@ class Annotator:
         self._api: Any = GrafanaApi.from_url(config.url, credential=config.token, timeout=TIMEOUT_S)
         self._reader: JournalReader | None = None
         self._upto = self._live_upto = 0
+        self._is_live = config.live
         self._retry_s = RETRY_S_MIN
         self.state: State = "ok"
         self._stop = threading.Event()
@@ -117,12 +118,16 @@ class Annotator:
     def _turn(self) -> float:
         """Tell a batch. Returns how long to wait for the next."""
         try:
+            last_id = self._journal.last_id()
             rows = self._next_rows()
             for row in rows:
                 if self._stop.is_set():
                     return 0.0
                 self._tell(row)
-            if self._config.live:
+            if len(rows) < ROWS_MAX:
+                # Up to here there is nothing more to tell: the vitals need not be gone through again.
+                self._upto = max(self._upto, last_id)
+            if self._is_live:
                 self._stream()
         except GrafanaClientError as error:
             if error.status_code != 429:
@@ -191,11 +196,13 @@ class Annotator:
     def _phase(self, row: StoredRow, name: str) -> None:
         """The session's newest phase ends and the next begins; told again, both are as they were."""
         at_ms, tags = row.time_ns // 1_000_000, [*_where(row, self._site), "phase"]
+        # In whatever chair it began.
+        anywhere = [quote(tag) for tag in tags if not tag.startswith("chair:")]
         key = f"id:phase-{row.time_ns}"
         annotations = self._api.annotations
         if annotations.find_annotations(tags=["chairside", quote(key)], limit=1):
             return
-        if before := annotations.find_annotations(tags=[quote(tag) for tag in tags], limit=PHASES_MAX):
+        if before := annotations.find_annotations(tags=anywhere, limit=PHASES_MAX):
             newest = max(before, key=lambda one: one["time"])
             self._api.client.PATCH(f"/annotations/{newest['id']}", json={"timeEnd": at_ms})
         if name:
@@ -210,7 +217,14 @@ class Annotator:
             self._live_upto = rows[-1].id
         if fresh:
             body = "\n".join(_live(row) for row in fresh)
-            self._api.client.POST(f"/live/push/{STREAM}", data=body, accept_empty_json=True)
+            try:
+                self._api.client.POST(f"/live/push/{STREAM}", data=body, accept_empty_json=True)
+            except GrafanaClientError as error:
+                if error.status_code == 429:
+                    raise
+                # Its account may annotate and not push: what is kept must not wait for what only shows.
+                self._is_live = False
+                log.warning("Grafana Live takes nothing, until the next start", why=str(error))
 
     def _say(self, state: State, why: str) -> None:
         if state != self.state:

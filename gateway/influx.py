@@ -35,6 +35,10 @@ LINE_BYTES_MAX = 1_000_000
 TIME_NS_MAX = 2**63 - 2
 RETRY_S_MIN, RETRY_S_MAX = 0.5, 15.0
 RETRY_REFUSED_S = 30.0
+MINUTE_NS, COPIED_AT_ONCE_NS = 60 * 10**9, 3_600 * 10**9
+COPIED_NS_MAX = 31 * 86_400 * 10**9
+"""Of a computer whose clock was years off, no more than this is gone through."""
+COPY_RETRY_MS = 60_000
 BEHIND_S = 10.0
 State = Literal["ok", "behind", "down", "refused"]
 
@@ -68,8 +72,9 @@ class Sink:
         self._quarantined = 0
         self._retry_s = RETRY_S_MIN
         self._state: State = "ok"
-        self._late_ns: int | None = None
-        """Since when rows went later than the copy by the minute looks back."""
+        self._late_ns: tuple[int, int] | None = None
+        """From and to: rows that went later than the copy by the minute looks back."""
+        self._copy_due_ms = 0
         self._oldest_ms: int | None = None
         """UTC at which the oldest unsent row was stored, None if there is none."""
         self._turn_began_ms: int | None = None
@@ -205,18 +210,28 @@ class Sink:
 
     def _note_late(self, times_ns: list[int]) -> None:
         before_ns = (utc_ms() - 1000 * LATE_S) * 10**6
-        if times_ns and min(times_ns) < before_ns:
-            self._late_ns = min(self._late_ns or before_ns, *times_ns)
+        late = [time_ns for time_ns in times_ns if time_ns < before_ns]
+        if late:
+            known = self._late_ns or (late[0], late[0])
+            self._late_ns = (min(known[0], *late), max(known[1], *late))
 
     def _copy_late(self) -> None:
-        """After an outage of hours, once all is there. If it fails, pages over more than a day lack those minutes."""
-        late_ns, self._late_ns = self._late_ns, None
-        if late_ns is None:
+        """After an outage of hours, once all is there: an hour at a time, in whole minutes, which are replaced."""
+        if self._late_ns is None or monotonic_ms() < self._copy_due_ms:
             return
+        since_ns, upto_ns = self._late_ns
+        since_ns = max(since_ns - since_ns % MINUTE_NS, upto_ns - upto_ns % MINUTE_NS - COPIED_NS_MAX)
+        until_ns = min(since_ns + COPIED_AT_ONCE_NS, upto_ns - upto_ns % MINUTE_NS + MINUTE_NS)
         try:
-            self._writer.copy(late_ns)
-        except (Unavailable, Forbidden, BadLines) as error:
+            self._writer.copy(since_ns, until_ns)
+        except Unavailable as error:
+            self._copy_due_ms = monotonic_ms() + COPY_RETRY_MS
+            log.warning("rows that came late have no copy by the minute yet", why=str(error))
+            return
+        except (Forbidden, BadLines) as error:
             log.warning("rows that came late have no copy by the minute", why=str(error))
+            until_ns = upto_ns + 1
+        self._late_ns = (until_ns, upto_ns) if until_ns <= upto_ns else None
 
     def _line(self, row: StoredRow | Unreadable) -> str:
         """Raises ValueError, TypeError if no server could store it, or it is not of the schema."""

@@ -19,7 +19,7 @@ EVERY, LOOK_BACK = "5m", "2h"
 """Two hours of twenty chairs are a third of a second of work on a PC: too much for each minute of a Pi."""
 LATE_S = 3_600
 """From this age on a row may come too late for what looks back."""
-SINCE_START = "7d"
+SINCE_START_S = 7 * 86_400
 """So much is copied again at each start: one that was killed while late rows came does not know of them."""
 _KEPT = {
     "min": ("spo2_pct", "pi_pct", "sqi_pct"),
@@ -72,12 +72,12 @@ def task(bucket: str, copy_bucket: str) -> str:
     return f'option task = {{name: "{TASK}", every: {EVERY}}}\n\n' + flux(bucket, copy_bucket, f"-{LOOK_BACK}")
 
 
-def flux(bucket: str, copy_bucket: str, begin: str) -> str:
-    """For InfluxDB 2: the same minutes, from `begin` on, a time of Flux."""
+def flux(bucket: str, copy_bucket: str, begin: str, end: str = "now()") -> str:
+    """For InfluxDB 2: the same minutes, from `begin` to `end`, times of Flux."""
     parts = [f'minute(name: "{name}", by: {function})' for function, names in _KEPT.items() for name in names]
     parts += [f'delay(share: {percent / 100}, as: "{name}")' for name, percent in _DELAYS.items()]
     return f"""of = (name) => from(bucket: {_text(bucket)})
-    |> range(start: {begin})
+    |> range(start: {begin}, stop: {end})
     |> filter(fn: (r) => r._measurement == "vitals" and r._field == name)
 
 minute = (name, by) => of(name: name)

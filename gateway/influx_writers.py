@@ -3,6 +3,7 @@
 import base64
 import importlib
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -23,7 +24,7 @@ from gateway.influx_answers import (
     meaning,
     trust,
 )
-from gateway.influx_setup import COPY, RAW, SINCE_START, TASK, copied, flux, influxql, resolution_lines, task
+from gateway.influx_setup import COPY, RAW, SINCE_START_S, TASK, copied, flux, influxql, resolution_lines, task
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 65_536
@@ -41,8 +42,8 @@ class Writer(Protocol):
         """One batch, whole or not. Raises BadLines too. Only the answer that the protocol gives for taken lines is
         one: any other, be it 200 with a page of a login, is none."""
 
-    def copy(self, since_ns: int) -> None:
-        """Make the copy by the minute again, from a time on."""
+    def copy(self, since_ns: int, until_ns: int) -> None:
+        """Make the copy by the minute again, of whole minutes."""
 
     def probe(self) -> None:
         """Ask for login, database and rights; nothing is made. Raises Missing and Untrusted too."""
@@ -68,17 +69,18 @@ class Influx1:
         for statement in influxql(self._database, self._keep_days):
             self._query(statement)
         judge(*self._post(self._where(COPY), "\n".join(resolution_lines()).encode()))
+        since_ns = int(time.time() - SINCE_START_S) // 60 * 60 * 10**9
         try:
-            self._copy(f"now() - {SINCE_START}")
+            self._copy(f"time >= {since_ns}")
         except (Unavailable, Forbidden) as error:
             log.warning("older rows have no copy by the minute", why=str(error))
 
-    def copy(self, since_ns: int) -> None:
-        self._copy(str(since_ns))
+    def copy(self, since_ns: int, until_ns: int) -> None:
+        self._copy(f"time >= {since_ns} AND time < {until_ns}")
 
-    def _copy(self, begin: str) -> None:
+    def _copy(self, within: str) -> None:
         """Minutes of work, so the server does it after its answer."""
-        self._query(copied(self._database, f"time >= {begin}"), asynchronous=True)
+        self._query(copied(self._database, within), asynchronous=True)
 
     def write(self, lines: list[str]) -> None:
         body = "\n".join(lines).encode()
@@ -171,10 +173,12 @@ class Influx2:
             raise Forbidden(f"no InfluxDB 2 answers: {error}") from None
         self._post(copy, resolution_lines())
 
-    def copy(self, since_ns: int) -> None:
-        script = flux(self._bucket, f"{self._bucket}_{COPY}", f"time(v: {since_ns})")
+    def copy(self, since_ns: int, until_ns: int) -> None:
+        begin, end = (f"time(v: {time_ns})" for time_ns in (since_ns, until_ns))
+        script = flux(self._bucket, f"{self._bucket}_{COPY}", begin, end)
         with _meant():
-            self._client.query_api().query(script, org=self._org)
+            # What is written is also the answer, which nobody needs.
+            self._client.query_api().query(script + "    |> filter(fn: (r) => false)\n", org=self._org)
 
     def _scheduled(self, script: str) -> None:
         """The task, as this version says it."""
@@ -188,18 +192,25 @@ class Influx2:
 
     def _has_bucket(self, name: str, keep_days: int) -> Any:
         buckets = self._client.buckets_api()
+        kept_s, shard_s = keep_days * 86_400, min(keep_days, 7) * 86_400
+        rule = _untyped().BucketRetentionRules(
+            type="expire", every_seconds=kept_s, shard_group_duration_seconds=shard_s or None
+        )
+        rules = [rule] if keep_days else []
         found = buckets.find_bucket_by_name(name)
         if found is not None:
+            if sum(rule.every_seconds for rule in found.retention_rules or ()) != kept_s:
+                found.retention_rules = rules
+                buckets.update_bucket(found)
             return found
-        rules = (
-            [_untyped().BucketRetentionRules(type="expire", every_seconds=keep_days * 86_400)] if keep_days else None
-        )
         return buckets.create_bucket(bucket_name=name, org=self._org, retention_rules=rules)
 
     def _mapped(self, bucket: Any, retention_policy: str) -> None:
-        """Give a bucket the names by which InfluxQL asks for it."""
+        """Give a bucket the names by which InfluxQL asks for it. A virtual mapping, which a bucket has by itself, does
+        not count: the first that is made becomes the database's default, whatever it says."""
         service = _untyped().DBRPsService(self._client.api_client)
-        if service.get_dbr_ps(org=self._org, bucket_id=bucket.id, rp=retention_policy).content:
+        known = service.get_dbr_ps(org=self._org, bucket_id=bucket.id, rp=retention_policy).content or ()
+        if any(not one.virtual for one in known):
             return
         service.post_dbrp(
             dbrp_create=_untyped().DBRPCreate(

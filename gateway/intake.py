@@ -44,6 +44,18 @@ class Intake:
         """What a message of a board of ours, on its topic `leaf`, makes happen. Raises wire.Refused."""
         self.received += 1
         message = wire.decode(payload, HEARD[leaf])
+        before = self._floor.devices[board]
+        try:
+            return self._taken(board, leaf, message, retained, now_ms, utc_ms)
+        except Exception:
+            if isinstance(message, wire.Record):
+                # Not judged is not taken: the board sends it again.
+                self._floor.devices[board] = before
+            raise
+
+    def _taken(
+        self, board: str, leaf: str, message: wire.Message, retained: bool, now_ms: int, utc_ms: int
+    ) -> list[Output]:
         if board not in self._floor.chair_of:
             return self._from_aside(board, message, retained, now_ms, utc_ms)
         if isinstance(message, wire.Status):
@@ -77,11 +89,14 @@ class Intake:
         name, session = self._floor.formerly(board, at_ms) or ("", "")
         row = rows.of_record(message, board, name, session, utc_ms - (now_ms - at_ms if at_ms is not None else 0))
         known = devices[board]
-        called = self._called(name, message, at_ms, now_ms, utc_ms) if not taken.duplicate else []
+        called = self._called(name, session, message, at_ms, now_ms, utc_ms) if not taken.duplicate else []
         return [*called, row, *tell.acked(board, known, now_ms), *tell.acked_before(board, known, message)]
 
-    def _called(self, name: str, record: wire.Record, at_ms: int | None, now_ms: int, utc_ms: int) -> list[Output]:
-        """Whoever called sits there still, whatever board stands there now."""
+    def _called(
+        self, name: str, session: str, record: wire.Record, at_ms: int | None, now_ms: int, utc_ms: int
+    ) -> list[Output]:
+        """Whoever called sits there still, whatever board stands there now, or where the session is now."""
+        name = self._floor.chair_with(session) or name
         if name not in self._floor.chairs or at_ms is None or not _is_call(record):
             return []
         called = Happened(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms)
@@ -124,22 +139,17 @@ class Intake:
             return [*floor.tell.acked_before(board, devices[board], record)] if durable else [row]
         if not known:
             return [row]
-        if formerly is not None:
+        if formerly is not None or (_is_call(record) and self._floor.chair_with(session) not in ("", name)):
             # Of the patient there: kept as theirs, and judged at no chair.
             row.fields["late_ms"] = float(now_ms - at_ms)
-            return [*self._called(name, record, at_ms, now_ms, utc_ms), row]
+            return [*self._called(name, session, record, at_ms, now_ms, utc_ms), row]
         read = READS[type(record)]
         happening = read(record=record, at_mono_ms=at_ms, delay_ms=now_ms - at_ms)  # type: ignore[arg-type]
         if isinstance(happening, VitalsRead) and floor.keep.utc_trusted:
             apart_s = device.clock_apart_s(devices[board], record, now_ms, utc_ms)
             happening = replace(happening, clock_apart_s=apart_s)
         under_way = floor.chairs[name].alarms
-        try:
-            outputs = self._judged(name, happening, taken.live, now_ms, utc_ms)
-        except Exception:
-            # Not judged is not taken: the board sends it again.
-            devices[board] = before
-            raise
+        outputs = self._judged(name, happening, taken.live, now_ms, utc_ms)
         if devices[board].boot != before.boot:
             outputs.append(floor.kept_device(board, now_ms, utc_ms))
         if not taken.live:

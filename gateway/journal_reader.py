@@ -56,11 +56,12 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Before it is opened: if another takes its place in between, that is seen at the next look.
+        self._inode = path.stat().st_ino
         self._connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
         )
         self._connection.text_factory = legible
-        self._inode = path.stat().st_ino
 
     def is_current(self) -> bool:
         """False once the file was set aside and another one begun."""

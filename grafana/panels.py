@@ -11,7 +11,6 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
     DataSourceRef,
-    DataTransformerConfig,
     DynamicConfigValue,
     ValueMap,
     ValueMapping,
@@ -152,17 +151,16 @@ def figure(title: str, description: str, unit: str, *queries: InfluxQl) -> stat.
     return described(stat.Panel(), title, description, unit, queries, THIRD, 4).no_value("no data")
 
 
-def joined(panel: table_panel.Panel, by: str, hidden: Iterable[str], names: Mapping[str, str]) -> table_panel.Panel:
-    """Several queries as one table, a row for each `by`."""
-    options = {"excludeByName": dict.fromkeys(hidden, True), "renameByName": dict(names)}
-    return panel.with_transformation(
-        DataTransformerConfig(id_val="joinByField", options={"byField": by, "mode": "outer"})
-    ).with_transformation(DataTransformerConfig(id_val="organize", options=options))
+def aged(panel: table_panel.Panel) -> table_panel.Panel:
+    """Each row begins with how old it is, so that none looks like now."""
+    named = DynamicConfigValue(id_val="displayName", value="when")
+    return panel.override_by_name("Time", [named, DynamicConfigValue(id_val="unit", value="dateTimeFromNow")])
 
 
 def linked(panel: table_panel.Panel, column: str, page_name: str) -> table_panel.Panel:
-    """Each name in a column leads to its page, with the same range."""
-    address = f"/d/chairside-{page_name}?var-{column}=${{__value.raw}}&var-source=${{source}}&${{__url_time_range}}"
+    """Each name in a column leads to its page, of the same database, site and range."""
+    kept = "var-source=${source}&var-site=${site}&${__url_time_range}"
+    address = f"/d/chairside-{page_name}?var-{column}=${{__value.raw}}&{kept}"
     links = [{"title": f"Open this {column}", "url": address}]
     return panel.override_by_name(column, [DynamicConfigValue(id_val="links", value=links)])
 

@@ -23,7 +23,7 @@ def give(path: Path, data: bytes, uid: int) -> None:
     with os.fdopen(number, "wb") as file:
         file.write(data)
         if is_root:
-            os.fchown(number, uid, -1)
+            os.fchown(number, uid, uid)
         file.flush()
         os.fsync(number)
     unfinished.replace(path)

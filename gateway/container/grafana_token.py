@@ -3,7 +3,8 @@
     python -m gateway.container.grafana_token http://influxdb:8086 chairside /secrets
 
 InfluxDB makes tokens itself, so this runs once it answers. A token that still works is kept; one that was made and
-never written down (a crash between the two) is taken back. The API: https://docs.influxdata.com/influxdb/v2/api/
+never written down (a crash between the two) is taken back; a first start of InfluxDB that a power cut ended is
+completed. The API: https://docs.influxdata.com/influxdb/v2/api/
 """
 
 import json
@@ -19,6 +20,7 @@ from gateway.container.prepare import UIDS
 from gateway.refusals import fail
 
 NAME = "Chairside: Grafana reads"
+BUCKET = "chairside"
 TIMEOUT_S = 10.0
 
 
@@ -50,7 +52,13 @@ def main(url: str, org: str, folder: Path) -> None:
         if target.exists() and _reads(url, target.read_text()):
             typer.echo("Grafana's token is kept")
             return
-        server = Server(url, (folder / "influxdb" / "token").read_text())
+        token = (folder / "influxdb" / "token").read_text()
+        server = Server(url, token)
+        if server.ask("GET", "/api/v2/setup").get("allowed"):
+            # Its own first start was cut short, and it does not try again.
+            password = (folder / "influxdb" / "password").read_text()
+            first = {"username": "admin", "password": password, "org": org, "bucket": BUCKET, "token": token}
+            server.ask("POST", "/api/v2/setup", first)
         org_id = server.ask("GET", "/api/v2/orgs?" + urlencode({"org": org}))["orgs"][0]["id"]
         for one in server.ask("GET", "/api/v2/authorizations?" + urlencode({"orgID": org_id}))["authorizations"]:
             if one.get("description") == NAME:

@@ -49,7 +49,7 @@ def judged(criterion: Criterion, session: Session, now_ms: int) -> Judged:
 
 
 def escort(protocol: Protocol, session: Session, now_ms: int) -> Judged:
-    """Is somebody here who takes the patient home: by the protocol's criterion if it has one."""
+    """Is somebody here who takes the patient home, seen as late as the protocol's criterion asks if it has one."""
     usual = Observed(id="escort", label="Escort", item="escort", equals=True, age_max_s=protocol.observed_age_max_s)
     own = (one for one in protocol.criteria if isinstance(one, Observed) and one.item == "escort")
     return _observed(next(own, usual), session, now_ms)
@@ -210,7 +210,7 @@ def _coverage(criterion: Coverage, session: Session, now_ms: int) -> Judged:
 
 def _long_ago(session: Session, seen: Seen, age_max_s: float, now_ms: int) -> str:
     """When it was seen, if that is too long ago or nobody knows; else nothing."""
-    if session.off is not None and seen.at_mono_ms <= session.off.until_mono_ms:
+    if session.off is not None and seen.at_mono_ms <= session.off.last_mono_ms:
         return "seen before the computer was off, nobody knows for how long"
     age_s = (now_ms - seen.at_mono_ms) / 1000
     return f"seen {_span(age_s)} ago" if age_s > age_max_s else ""

@@ -198,7 +198,7 @@ def _at_ms(session: Session, fact: wire.Fact, now_ms: int) -> int | None:
         return None
     at_ms = now_ms - round(fact.minutes_ago * 60_000)
     off = session.off
-    if off is not None and off.since_utc_ms is not None and at_ms <= off.until_mono_ms:
+    if off is not None and off.since_utc_ms is not None and at_ms <= off.last_mono_ms:
         # Stamps from before it came back move when that time is known; this one is right already.
         raise Wrong("the computer was off until later than that, for a time that is not known yet; say it again soon")
     if at_ms < session.started_mono_ms:

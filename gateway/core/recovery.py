@@ -67,26 +67,29 @@ def restored(
 
 def noted(state: ChairState, off: WasOff, now_ms: int) -> ChairState:
     """The state after the computer was off: nobody listened for alarms, so quiet begins anew, and while nobody knows
-    for how long, the session has a mark. One that is there already began earlier and stands for both."""
+    for how long, the session has a mark. One that is there already began earlier: its beginning stands for both."""
     session = state.session
     if session is None:
         return state
     mark = session.off
-    if mark is None and not off.known:
-        mark = Off(until_mono_ms=now_ms, since_utc_ms=off.since_utc_ms)
+    if not off.known:
+        begun = Off(until_mono_ms=now_ms, since_utc_ms=off.since_utc_ms)
+        mark = begun if mark is None else replace(mark, again_mono_ms=now_ms)
     loud = {level: now_ms for level, rank in RANK.items() if rank > 0}
     return replace(state, session=replace(session, off=mark, loud_mono_ms=loud))
 
 
 def bridged(state: ChairState, now_ms: int, utc_ms: int) -> ChairState:
     """Now that UTC can be trusted: what is from before the computer was off is as old as it is, and the mark is gone.
-    Of a computer whose UTC was not trusted before it went off, that never becomes known."""
+    What was said between two such times stays of unknown age. Of a computer whose UTC was not trusted before it went
+    off, that never becomes known."""
     session = state.session
     if session is None or session.off is None or session.off.since_utc_ms is None:
         return state
     off = session.off
     off_ms = max(0, utc_ms - session.off.since_utc_ms - (now_ms - off.until_mono_ms))
-    known = replace(state, session=replace(session, off=None))
+    left = Off(until_mono_ms=off.again_mono_ms) if off.again_mono_ms is not None else None
+    known = replace(state, session=replace(session, off=left))
     return msgspec.convert(_shifted(msgspec.to_builtins(known), -off_ms, upto_ms=off.until_mono_ms), ChairState)
 
 

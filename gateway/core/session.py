@@ -65,6 +65,13 @@ class Off(Struct, frozen=True, kw_only=True):
 
     until_mono_ms: int
     since_utc_ms: int | None = None
+    again_mono_ms: int | None = None
+    """It was off once more before that became known, until this moment."""
+
+    @property
+    def last_mono_ms(self) -> int:
+        """What is from before this is of unknown age."""
+        return self.until_mono_ms if self.again_mono_ms is None else self.again_mono_ms
 
 
 class Session(Struct, frozen=True, kw_only=True):

@@ -75,6 +75,9 @@ def _observed(criterion: Observed, path: Path) -> Iterator[Misfit]:
         allowed = f"one of {', '.join(get_args(Clock))}: what was seen before the dose says nothing of now"
         yield Misfit((*path, "since"), "nothing", allowed)
     side, value = given[0], getattr(criterion, given[0])
+    if criterion.item == "escort" and value is not True:
+        yield Misfit((*path, side), shown(value), "equals, true: nobody goes home alone")
+        return
     item = ranges.of_items()[criterion.item]
     if isinstance(item[0], str):
         if side != "equals" or shown(value).strip("'") not in item:

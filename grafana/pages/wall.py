@@ -10,10 +10,10 @@ from grafana.panels import (
     MMHG,
     PER_MINUTE,
     Panel,
+    aged,
     chart,
     coloured,
     in_unit,
-    joined,
     linked,
     page,
     table,
@@ -32,7 +32,7 @@ def build(protocol: Protocol) -> dashboard.Dashboard:
         "wall",
         "wall",
         "Every chair of the site at a glance, as far as the database has it. `?kiosk` in the address fills a screen.",
-        [_tiles(protocol), _alarms(), _last_records(), _saturation(protocol)],
+        [_tiles(protocol), _alarms(), _last_vitals(), _last_cuff(), _saturation(protocol)],
         begin="now-1h",
         refresh="5s",
     )
@@ -73,32 +73,28 @@ def _alarms() -> Panel:
     return linked(coloured(present.time_from("24h"), "level", LEVELS), "chair", "chair")
 
 
-def _last_records() -> Panel:
-    panel = joined(
-        table(
-            "Last records",
-            "A row for each chair with a record in the range: how old its last one is, the quality of the signal if it "
-            "is less than 15 s old, and what the cuff measured in the last half hour, with its age.",
-            rows("vitals", 'last("sqi_pct") AS "seen"', '"chair"', ref="A"),
-            rows("vitals", 'last("sqi_pct") AS "quality"', '"chair"', where=f"{CHAIR} AND {LIVE}", ref="B"),
-            rows(
-                "cuff",
-                'last("sys_mmhg") AS "systolic", "dia_mmhg" AS "diastolic"',
-                '"chair"',
-                where=f"{CHAIR} AND {CUFF_LIVE}",
-                ref="C",
-            ),
-            span=FULL,
-        ),
-        "chair",
-        hidden=("seen", "Time 2"),
-        names={"Time 1": "last record", "Time 3": "cuff at"},
+def _last_vitals() -> Panel:
+    panel = table(
+        "Last vitals",
+        "Of each chair with vitals in the range the last record: how old it is, its signal, why it has no value if it "
+        "has none, and whether somebody sat there.",
+        rows("vitals", 'last("sqi_pct") AS "signal", "quality", "seat"', '"chair"'),
     ).no_value("--")
-    for column, unit in {"quality": units.Percent, "systolic": MMHG, "diastolic": MMHG}.items():
-        in_unit(panel, column, unit)
-    for column in ("last record", "cuff at"):
-        in_unit(panel, column, "dateTimeFromNow")
-    return linked(panel, "chair", "chair")
+    return linked(in_unit(aged(panel), "signal", units.Percent), "chair", "chair")
+
+
+def _last_cuff() -> Panel:
+    panel = table(
+        "Last cuff measurements",
+        "Of each chair what the cuff measured last, in the last half hour only, and how long ago.",
+        rows(
+            "cuff",
+            'last("sys_mmhg") AS "systolic", "dia_mmhg" AS "diastolic"',
+            '"chair"',
+            where=f"{CHAIR} AND {CUFF_LIVE}",
+        ),
+    ).no_value("--")
+    return linked(in_unit(in_unit(aged(panel), "systolic", MMHG), "diastolic", MMHG), "chair", "chair")
 
 
 def _saturation(protocol: Protocol) -> Panel:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import os
+import secrets
 import subprocess
 import sys
 import textwrap
@@ -227,6 +228,16 @@ def test_a_token_that_was_withdrawn_is_made_again(influx: Influx2Double, tmp_pat
     give(target, b"withdrawn", os.geteuid())
     ask(influx.url, tmp_path)
     assert target.read_text() in {one["token"] for one in influx.given.values()}
+
+
+def test_a_first_start_of_influxdb_that_was_cut_short_is_completed(tmp_path: Path) -> None:
+    """Its own does not try again: it would answer, and let nobody in."""
+    target = wanting(tmp_path)
+    give(tmp_path / "influxdb" / "password", secrets.token_bytes(8).hex().encode(), os.geteuid())
+    with Influx2Double("not-yet", fresh=True) as influx:
+        ask(influx.url, tmp_path)
+        assert (influx.admin, influx.fresh) == ("the-admin-token", False)
+        assert target.read_text() in {one["token"] for one in influx.given.values()}
 
 
 @pytest.mark.parametrize(("org", "admin"), [("another", "the-admin-token"), ("chairside", "wrong")])

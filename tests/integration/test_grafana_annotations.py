@@ -220,6 +220,26 @@ def test_doses_sessions_and_readiness_are_marks(rig: Rig) -> None:
     ]
 
 
+def test_a_phase_ends_in_another_chair(rig: Rig) -> None:
+    """The patient was moved: the phase that began in one chair ends in the other."""
+    for what, at_ms in (("started", 1_000), ("dose_first", 2_000), ("dose_end", 5_000), ("ended", 9_000)):
+        chair = "bay-1" if at_ms < 3_000 else "bay-2"
+        rig.put("session", at_ms, {"what": what, "who": "nurse", "session": "s-1"}, chair=chair)
+    rig.all_told()
+    ends = sorted((one["time"], one["timeEnd"]) for one in rig.grafana.tagged("phase"))
+    assert ends == [(1_000, 2_000), (2_000, 5_000), (5_000, 9_000)]
+
+
+def test_vitals_are_gone_through_once(rig: Rig) -> None:
+    """There may be millions between two alarms; what comes behind them is told."""
+    for at_ms in range(1_000, 1_500):
+        rig.put("vitals", at_ms, {"spo2_pct": 97.0})
+    wait_until(lambda: rig.annotator._upto >= rig.number, "the vitals to be behind", 10.0)
+    rig.alarm("a-1", "raised", 2_000)
+    rig.all_told()
+    assert rig.regions() == {"a-1": [(2_000, 2_000)]}
+
+
 def test_phases_are_regions_one_after_the_other(rig: Rig) -> None:
     """From each mark to the next, the last to the end of the session; also if a crash makes the gateway tell again."""
     stay = {"started": 1_000, "dose_first": 2_000, "dose_end": 5_000, "ended": 9_000}

@@ -47,6 +47,20 @@ def test_panels_do_not_lie_over_each_other() -> None:
                     taken[x, y] = panel.get("title", "notice")
 
 
+def test_a_link_from_a_chair_opens_the_one_of_the_same_site() -> None:
+    """Two sites may have a bay-1 each: whoever follows a link sees the one that was clicked, of the same database."""
+    links = [
+        link["value"][0]["url"]
+        for text in build.rendered().values()
+        for panel in json.loads(text)["panels"]
+        for override in panel.get("fieldConfig", {}).get("overrides", [])
+        for link in override["properties"]
+        if link["id"] == "links"
+    ]
+    kept = "var-source=${source}&var-site=${site}&${__url_time_range}"
+    assert set(links) == {"/d/chairside-chair?var-chair=${__value.raw}&" + kept}
+
+
 def test_limits_on_a_chart_are_those_of_the_protocol() -> None:
     """Below 85 is high, from 85 medium, from 90 nothing: as `demo.toml` says, none written twice."""
     found = [(step.value, step.color) for step in thresholds.of(DEMO, "spo2_pct").build().steps]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from grafana_queries import DASHBOARDS, ROOT, Range, answer, asked, filled, load, variables
 from msgspec.structs import replace
 from servers import Influxd
@@ -180,6 +181,48 @@ def test_a_chair_that_falls_silent_is_stale_and_its_lines_end(short_stay: Influx
         after = [row for row in rows if row["time"] > (BEGIN_UTC_MS + 122_000) * 10**6]
         assert after, f"{what.name} is drawn on to the end"
         assert {value for row in after for name, value in row.items() if name not in ("time", "chair")} == {None}
+
+
+def test_what_a_table_says_of_a_column_is_of_one_that_it_has(short_stay: Influxd) -> None:
+    """An age, a unit or a link stands where the page says: a table has one query, so its columns are that query's own
+    and need no names that Grafana makes when it joins several. On the wall each begins with the row's age."""
+    aged = set()
+    for path in DASHBOARDS:
+        dashboard = load(path)
+        chosen, _ = variables(short_stay, DATABASE, dashboard, STAY)
+        queries = {what.panel: what for what in asked(dashboard)}
+        for panel in [panel for panel in dashboard["panels"] if panel["type"] == "table"]:
+            title = panel["title"]
+            assert (len(panel["targets"]), panel.get("transformations", [])) == (1, []), title
+            rows = answer(short_stay, DATABASE, queries[title], chosen, STAY)
+            columns = {"Time" if name == "time" else name for row in rows for name in row}
+            for override in panel["fieldConfig"].get("overrides", []):
+                name = override["matcher"]["options"]
+                assert name in columns, f"{title}: no column {name}"
+                if {"id": "unit", "value": "dateTimeFromNow"} in override["properties"]:
+                    aged.add((title, name))
+    assert aged == {("Last vitals", "Time"), ("Last cuff measurements", "Time")}
+
+
+@pytest.mark.parametrize("lost", [0, 3])
+def test_the_alert_counts_what_was_dropped_and_no_restart(influxd: Influxd, lost: int) -> None:
+    """A site that dropped fifty long ago and starts again is no alarm, nor that another stands at zero; a new loss at
+    either is one."""
+    server = Influx1(InfluxConfig(version=1, url=influxd.url, database=f"dropped_{lost}"))
+    server.set_up()
+    counts = {"north": (0, 0, 0, lost), "south": (50, 50, 0, 0)}
+    server.write(
+        [
+            line("gateway", {"site": site}, {"dropped": float(count)}, (BEGIN_UTC_MS + 10_000 * beat) * 10**6)
+            for site, beats in counts.items()
+            for beat, count in enumerate(beats)
+        ]
+    )
+    alerting = yaml.safe_load((ROOT / "grafana" / "provisioning" / "alerting" / "chairside.yaml").read_text())
+    (rule,) = [rule for rule in alerting["groups"][0]["rules"] if rule["uid"] == "chairside-lost"]
+    query = rule["data"][0]["model"]["query"].replace("now()", f"{BEGIN_UTC_MS + 60_000}ms")
+    (row,) = influxd.rows(query, f"dropped_{lost}")
+    assert [value for name, value in row.items() if name != "time"] == [lost]
 
 
 @pytest.mark.long

@@ -212,6 +212,23 @@ def test_the_task_of_influxdb_2_names_both_buckets() -> None:
     assert all(f'"{name}"' in script for name in ("spo2_pct", "pulse_bpm", "rank", "records"))
 
 
+def test_a_late_row_takes_nothing_from_its_minute(make_sink, influxd: Influxd) -> None:
+    """The whole minute is copied again, with what was there before."""
+    config = influx1(influxd, "whole")
+    begin_s = 1_700_000_040
+    writer = writer_for(config)
+    writer.set_up()
+    writer.write([f"vitals,chair=bay-1,device=cb-1,site=clinic spo2_pct=70,sqi_pct=90 {(begin_s + 10) * 10**9}"])
+    journal, _ = make_sink(config)
+    late = replace(vitals(1), at_ms=(begin_s + 50) * 1000, fields={"spo2_pct": 96.0, "sqi_pct": 90.0})
+    journal.put([late])
+    wait_until(lambda: sent_upto(journal) == 1, "the row")
+    asked = 'SELECT "spo2_pct", "records" FROM "minutes"."vitals"'
+    wait_until(lambda: influxd.rows(asked, "whole"), "the copy")
+    (minute,) = influxd.rows(asked, "whole")
+    assert (minute["spo2_pct"], minute["records"]) == (70, 2)
+
+
 def test_rows_that_came_hours_late_are_in_the_copy(make_sink, influxd: Influxd) -> None:
     """What looks back two hours has not seen them: they are copied once all is there."""
     journal, _ = make_sink(influx1(influxd, "late"))

@@ -1,7 +1,7 @@
 """A call that a board carried over its own restart: heard once, with its age, until ten minutes old."""
 
 import pytest
-from core_helpers import BOARD, Board, Story, published, record_ids, rows, transitions
+from core_helpers import BOARD, CHAIR, Board, Story, published, record_ids, rows, transitions
 
 from gateway import wire
 from gateway.core.outputs import Health, Output
@@ -118,3 +118,32 @@ def test_other_records_of_a_time_that_nobody_knows_are_written_alone() -> None:
     told += story.send(before.record(wire.Event, story.now_ms, late=True, kind="local_alarm", name="spo2_low"))
     assert [row.seq for row in rows(told)] == [1, 2]
     assert (story.state().alarms, story.state().during_outage) == ([], [])
+
+
+def test_it_sounds_where_its_patient_sits_now() -> None:
+    """Pressed in one chair and come late, when the patient is in another."""
+    story = Story(chairs={CHAIR: BOARD, "bay-2": "cb-000002"})
+    story.starts()
+    call = restarted(story, 30)
+    assert story.does(wire.Move(to="bay-2")).ok
+    told = story.send(call)
+    assert transitions(told, "nurse_call") == ["raised"]
+    assert not story.alarm("nurse_call").shown
+    assert story.alarm("nurse_call", "bay-2").sounding
+
+
+@pytest.mark.parametrize("aside", [True, False], ids=["a board that was swapped out", "a board at its chair"])
+def test_an_error_leaves_it_to_be_sent_again(monkeypatch: pytest.MonkeyPatch, aside: bool) -> None:
+    """It was not judged, so it was not taken."""
+    story = Story(spares=("cb-000009",))
+    story.starts()
+    call = called(story.board, story.now_ms) if aside else restarted(story, 30)
+    if aside:
+        story.watched(2)
+        assert story.does(wire.Swap(device="cb-000009")).ok
+    with monkeypatch.context() as patched:
+        patched.setattr(story.engine.floor, "step", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            story.send(call)
+    story.send(call)
+    assert story.alarm("nurse_call").sounding

@@ -29,7 +29,7 @@ class Scripted:
     def set_up(self):
         pass
 
-    def copy(self, since_ns):
+    def copy(self, since_ns, until_ns):
         """Those rows are of long ago."""
 
     def write(self, lines):

@@ -185,7 +185,7 @@ class Writer:
     def set_up(self):
         pass
 
-    def copy(self, since_ns):
+    def copy(self, since_ns, until_ns):
         pass
 
     def write(self, lines):

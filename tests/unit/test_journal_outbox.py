@@ -39,7 +39,7 @@ class Taking:
 
     probe = set_up
 
-    def copy(self, since_ns: int) -> None:
+    def copy(self, since_ns: int, until_ns: int) -> None:
         """Those rows are of long ago."""
 
     def write(self, lines: list[str]) -> None:

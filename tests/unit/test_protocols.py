@@ -126,6 +126,10 @@ BAD: dict[str, tuple[str, tuple[str, ...]]] = {
         changed("equals = false\nsince = \"dose_end\"", "equals = false"), ("no_dissociation.since: found nothing",)
     ),
     "yes to a number": (changed("at_least = 5\n", "equals = true\n"), ("awake.equals", "a number from 0 to 5")),
+    "leave without an escort": (
+        changed('item = "escort"\nequals = true', 'item = "escort"\nequals = false'),
+        ("escort.equals", "nobody goes home alone"),
+    ),
     "a number to yes": (changed("equals = false", "at_least = 1"), ("no_dissociation.at_least", "one of true, false")),
     "an observation that nobody can make": (changed("at_least = 5\n", "at_least = 6\n"), ("awake.at_least: found 6",)),
     "an observation that always fits": (changed("at_most = 3", "at_most = 10"), ("no_nausea.at_most", "whatever")),

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from core_helpers import BOARD, BOOT, CHAIR, SITE, Board, Story, published, stored, transitions
+from core_helpers import BOARD, BOOT, CHAIR, SEEN_WELL, SITE, Board, Story, published, stored, transitions
 from msgspec.structs import replace
 
 from gateway import clock, wire
@@ -155,6 +155,24 @@ def test_two_gaps_are_bridged_together() -> None:
     view = next(view for view in after.state().readiness.criteria if view.id == "time_since_dose_end")
     assert view.verdict == "met"
     assert view.detail.startswith("5 min")
+
+
+def test_what_was_seen_between_two_gaps_is_of_unknown_age() -> None:
+    """The second may have been hours: it counts for nothing and is asked for again, also when the first is known."""
+    before = dosed()
+    between = before.again(mono_ms=20_000, utc_ms=before.utc_ms, host_boot="second", trusted=False)
+    between.watched(1)
+    assert between.does(SEEN_WELL).ok
+    assert between.verdict("gait") == "met"
+    after = between.again(mono_ms=10_000, utc_ms=between.utc_ms, host_boot="third", trusted=False)
+    for trusted in (False, True):
+        after.utc_ms, after.trusted = before.utc_ms + (300_000 if trusted else 0), trusted
+        after.passes(1)
+        assert after.verdict("gait") == "unknown"
+        assert not after.does(wire.SignOff()).ok
+    assert "ask_gait" in [ask.id for ask in after.state().asks if ask.due_s < 15]
+    assert after.does(SEEN_WELL).ok
+    assert after.verdict("gait") == "met"
 
 
 def test_quiet_begins_anew_after_the_computer_was_off() -> None:

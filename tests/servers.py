@@ -62,6 +62,14 @@ def wait_until(condition: Callable[[], T], what: str, within_s: float = 30.0) ->
         time.sleep(0.02)
 
 
+def takes_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 class Server:
     """One server process. `start` returns once it answers; `stop` and `kill` keep its port and its data."""
 
@@ -136,11 +144,7 @@ class Mosquitto(Server):
         return [program("mosquitto"), "-c", str(config)]
 
     def answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return takes_connections(self.port)
 
 
 class HttpServer(Server):

@@ -2,12 +2,11 @@
 
 import contextlib
 import random
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import Influxd, Server, wait_until
+from servers import Influxd, Server, takes_connections, wait_until
 
 from gateway import influx as influx_module
 from gateway.broker.certificates import authority, give_server
@@ -27,11 +26,7 @@ class SecureInfluxd(Influxd):
     """Answers by TLS only."""
 
     def answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return takes_connections(self.port)
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def _cuff(protocol: Protocol, state: ChairState, event: CuffRead, now_ms: int) -
     good = measures.measured(event.record)
     failures = state.cuff_failures
     state = replace(state, heard_mono_ms=_heard_ms(state, event.at_mono_ms))
-    if session is not None and session.off is not None and event.at_mono_ms <= session.off.last_mono_ms:
+    if session is not None and session.of_unknown_age(event.at_mono_ms):
         # Its time is right, those of the stay before are too young: nobody can say which doses it came after.
         return with_history(protocol, state, measures.from_cuff(event, failures, session), event.at_mono_ms), []
     if newest:

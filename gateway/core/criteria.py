@@ -91,7 +91,7 @@ def _elapsed(criterion: Elapsed, session: Session, now_ms: int) -> Judged:
     passed_s = (now_ms - began_ms) / 1000
     if passed_s >= criterion.at_least_s:
         return "met", f"{_span(passed_s)} of {_span(criterion.at_least_s)}"
-    if session.off is not None and began_ms < session.off.until_mono_ms:
+    if session.of_unknown_age(began_ms):
         return "unknown", f"at least {_span(passed_s)}: the computer was off, nobody knows for how long"
     return "unmet", f"{_span(passed_s)} of {_span(criterion.at_least_s)}"
 
@@ -210,7 +210,7 @@ def _coverage(criterion: Coverage, session: Session, now_ms: int) -> Judged:
 
 def _long_ago(session: Session, seen: Seen, age_max_s: float, now_ms: int) -> str:
     """When it was seen, if that is too long ago or nobody knows; else nothing."""
-    if session.off is not None and seen.at_mono_ms <= session.off.last_mono_ms:
+    if session.of_unknown_age(seen.at_mono_ms):
         return "seen before the computer was off, nobody knows for how long"
     age_s = (now_ms - seen.at_mono_ms) / 1000
     return f"seen {_span(age_s)} ago" if age_s > age_max_s else ""

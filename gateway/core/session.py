@@ -123,6 +123,10 @@ class Session(Struct, frozen=True, kw_only=True):
             return "before"
         return "dosing" if self.dose_end_mono_ms is None else "recovery"
 
+    def of_unknown_age(self, at_ms: int) -> bool:
+        """Was that before the computer was off for a time that nobody knows?"""
+        return self.off is not None and at_ms <= self.off.last_mono_ms
+
     def clock_ms(self, clock: Clock) -> int | None:
         """When a readiness clock began, or None while it has not."""
         return {

@@ -110,9 +110,7 @@ def _due_ms(plan: ObservationPlan, session: Session) -> int | None:
     if session.phase not in plan.phases:
         return None
     seen = session.seen.get(plan.item)
-    # Of what was seen before the computer was off nobody knows how old it is.
-    unknown = seen is not None and session.off is not None and seen.at_mono_ms <= session.off.last_mono_ms
-    if seen is None or unknown or seen.at_mono_ms < session.phase_mono_ms:
+    if seen is None or session.of_unknown_age(seen.at_mono_ms) or seen.at_mono_ms < session.phase_mono_ms:
         return session.phase_mono_ms + round(plan.after_s * 1000)
     return seen.at_mono_ms + round(plan.every_s * 1000) if plan.every_s > 0 else None
 

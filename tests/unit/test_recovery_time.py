@@ -164,11 +164,16 @@ def test_what_was_seen_between_two_gaps_is_of_unknown_age() -> None:
     between.watched(1)
     assert between.does(SEEN_WELL).ok
     assert between.verdict("gait") == "met"
+    for what in ("further", "end"):
+        assert between.does(wire.Dose(what=what)).ok
+    assert between.does(SEEN_WELL).ok
+    between.watched(1)
+    assert between.verdict("time_since_dose_end") == "unmet"
     after = between.again(mono_ms=10_000, utc_ms=between.utc_ms, host_boot="third", trusted=False)
     for trusted in (False, True):
         after.utc_ms, after.trusted = before.utc_ms + (300_000 if trusted else 0), trusted
         after.passes(1)
-        assert after.verdict("gait") == "unknown"
+        assert after.verdict("gait") == after.verdict("time_since_dose_end") == "unknown"
         assert not after.does(wire.SignOff()).ok
     assert "ask_gait" in [ask.id for ask in after.state().asks if ask.due_s < 15]
     assert after.does(SEEN_WELL).ok
